@@ -1,0 +1,1 @@
+//! The pure mapping between OpenAI's dialect and the contract.

@@ -1,0 +1,1 @@
+//! The House: a whole system on port 0 for each test.

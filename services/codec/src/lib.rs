@@ -1,0 +1,1 @@
+//! JSON to protobuf and back by message name, dynamic and lossless.

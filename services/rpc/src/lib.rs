@@ -1,0 +1,1 @@
+//! Plumbing every service shares: endpoints, deadlines, context, status reasons, the server.

@@ -1,0 +1,1 @@
+//! The composition root: one binary, every service.

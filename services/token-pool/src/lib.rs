@@ -1,0 +1,1 @@
+//! The credential pool: tiers, leases, refresh.

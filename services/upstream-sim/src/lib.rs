@@ -1,0 +1,1 @@
+//! The embedded upstream: speaks the real wire format, with scriptable faults.
