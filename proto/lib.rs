@@ -1,1 +1,63 @@
-//! The contract.
+//! The contract of Warp2Api: every service and message, generated from the `.proto` files beside this one.
+//!
+//! What is written by hand here are three things generated code cannot do: JSON values that keep the order of their
+//! keys ([`value`]), upstream messages that pass through untouched ([`opaque`]), and a lease whose `Debug` shows no
+//! secret.
+
+mod lease;
+pub mod opaque;
+pub mod value;
+
+/// The encoded `FileDescriptorSet` of every file in `proto/`, with comments and options.
+pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
+
+/// The `domain` of every `google.rpc.ErrorInfo` that Warp2Api sends.
+pub const ERROR_DOMAIN: &str = "warp2api";
+
+/// Our own packages.
+pub mod error {
+    /// Version 1.
+    #[allow(unused_qualifications, missing_docs, clippy::all, reason = "generated")]
+    pub mod v1 {
+        include!(concat!(env!("OUT_DIR"), "/ours/warp2api.error.v1.rs"));
+    }
+}
+
+/// JSON to protobuf and back.
+pub mod codec {
+    /// Version 1.
+    #[allow(unused_qualifications, missing_docs, missing_debug_implementations, clippy::all, reason = "generated")]
+    pub mod v1 {
+        include!(concat!(env!("OUT_DIR"), "/ours/warp2api.codec.v1.rs"));
+    }
+}
+
+/// The pool of upstream credentials.
+pub mod token_pool {
+    /// Version 1.
+    #[allow(unused_qualifications, missing_docs, missing_debug_implementations, clippy::all, reason = "generated")]
+    pub mod v1 {
+        include!(concat!(env!("OUT_DIR"), "/ours/warp2api.token_pool.v1.rs"));
+    }
+}
+
+/// Chat turns against the upstream.
+pub mod warp_chat {
+    /// Version 1.
+    #[allow(unused_qualifications, missing_docs, missing_debug_implementations, clippy::all, reason = "generated")]
+    pub mod v1 {
+        include!(concat!(env!("OUT_DIR"), "/ours/warp2api.warp_chat.v1.rs"));
+    }
+}
+
+/// The upstream's schema.
+pub mod warp {
+    /// The multi-agent protocol.
+    pub mod multi_agent {
+        /// Version 1.
+        #[allow(unused_qualifications, missing_docs, clippy::all, reason = "generated")]
+        pub mod v1 {
+            include!(concat!(env!("OUT_DIR"), "/upstream/warp.multi_agent.v1.rs"));
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! What a call hands on to the calls it makes: the deadline, the trace context and the request id.
+//!
+//! tonic passes none of these on by itself. A service reads its [`CallContext`] from the request it got and applies
+//! it to every request it sends.
+
+use std::time::Duration;
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+use tokio::time::Instant;
+use tonic::metadata::MetadataMap;
+
+/// The header with a call's timeout, as the gRPC protocol defines it.
+pub const GRPC_TIMEOUT: &str = "grpc-timeout";
+/// The header that names a request in logs and answers.
+pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// The headers of W3C Trace Context and Baggage.
+const TRACE_HEADERS: [HeaderName; 3] = [
+    HeaderName::from_static("traceparent"),
+    HeaderName::from_static("tracestate"),
+    HeaderName::from_static("baggage"),
+];
+
+/// The deadline, the trace context and the request id of a call.
+#[derive(Debug, Clone, Default)]
+pub struct CallContext {
+    /// When the caller stops waiting. `None` means never.
+    pub deadline: Option<Instant>,
+    /// `x-request-id` and the trace headers, as they came.
+    headers: HeaderMap,
+}
+
+impl CallContext {
+    /// Reads the context of an HTTP request.
+    pub fn from_headers(headers: &HeaderMap, now: Instant) -> Self {
+        let timeout = headers.get(GRPC_TIMEOUT).and_then(|value| parse_timeout(value.to_str().ok()?));
+        let kept = TRACE_HEADERS.iter().chain([&REQUEST_ID]);
+        Self {
+            deadline: timeout.and_then(|timeout| now.checked_add(timeout)),
+            headers: kept.filter_map(|name| Some((name.clone(), headers.get(name)?.clone()))).collect(),
+        }
+    }
+
+    /// Reads the context of a gRPC request.
+    pub fn from_metadata(metadata: &MetadataMap, now: Instant) -> Self {
+        Self::from_headers(metadata.as_ref(), now)
+    }
+
+    /// Sets the request id, unless the caller gave one.
+    #[must_use]
+    pub fn with_request_id(mut self, id: HeaderValue) -> Self {
+        self.headers.entry(REQUEST_ID).or_insert(id);
+        self
+    }
+
+    /// Sets the deadline, unless there is an earlier one.
+    #[must_use]
+    pub fn with_deadline(mut self, deadline: Option<Instant>) -> Self {
+        self.deadline = match (self.deadline, deadline) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        };
+        self
+    }
+
+    /// The request id, if there is one.
+    pub fn request_id(&self) -> Option<&str> {
+        self.headers.get(REQUEST_ID)?.to_str().ok()
+    }
+
+    /// How long until the deadline; zero once it has passed.
+    pub fn remaining(&self, now: Instant) -> Option<Duration> {
+        self.deadline.map(|deadline| deadline.saturating_duration_since(now))
+    }
+
+    /// A request that carries this context on.
+    pub fn request<T>(&self, message: T) -> tonic::Request<T> {
+        let mut request = tonic::Request::new(message);
+        if let Some(remaining) = self.remaining(Instant::now()) {
+            // The header has a resolution; zero would be no time at all even on a fast hop.
+            request.set_timeout(remaining.max(Duration::from_millis(1)));
+        }
+        let metadata: &mut HeaderMap = request.metadata_mut().as_mut();
+        metadata.extend(self.headers.clone());
+        request
+    }
+}
+
+/// Reads a `grpc-timeout` value: at most eight digits and a unit.
+pub fn parse_timeout(value: &str) -> Option<Duration> {
+    let (digits, unit) = value.split_at_checked(value.len().checked_sub(1)?)?;
+    if digits.is_empty() || digits.len() > 8 || !digits.bytes().all(|b| b.is_ascii_digit()) {
+        return None;
+    }
+    let amount: u64 = digits.parse().ok()?;
+    Some(match unit {
+        "H" => Duration::from_secs(amount * 3600),
+        "M" => Duration::from_secs(amount * 60),
+        "S" => Duration::from_secs(amount),
+        "m" => Duration::from_millis(amount),
+        "u" => Duration::from_micros(amount),
+        "n" => Duration::from_nanos(amount),
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn timeouts_are_read_as_the_protocol_defines_them() {
+        for (text, expected) in [
+            ("1H", Some(Duration::from_secs(3600))),
+            ("250m", Some(Duration::from_millis(250))),
+            ("99999999n", Some(Duration::from_nanos(99_999_999))),
+            ("999999999S", None),
+            ("S", None),
+            ("", None),
+            ("5", None),
+            ("-5S", None),
+            ("5ü", None),
+        ] {
+            assert_eq!(parse_timeout(text), expected, "{text}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_onward_call_gets_what_is_left_of_the_deadline() {
+        let mut headers = HeaderMap::new();
+        headers.insert(GRPC_TIMEOUT, HeaderValue::from_static("2S"));
+        headers.insert("traceparent", HeaderValue::from_static("00-1-2-01"));
+        headers.insert("authorization", HeaderValue::from_static("Bearer planted"));
+        let context = CallContext::from_headers(&headers, Instant::now());
+
+        tokio::time::advance(Duration::from_millis(500)).await;
+        let request = context.request(());
+
+        let metadata: &HeaderMap = request.metadata().as_ref();
+        assert_eq!(
+            parse_timeout(metadata.get(GRPC_TIMEOUT).unwrap().to_str().unwrap()),
+            Some(Duration::from_millis(1500))
+        );
+        assert_eq!(metadata.get("traceparent").unwrap(), "00-1-2-01");
+        assert!(metadata.get("authorization").is_none(), "only the context is handed on");
+    }
+}

@@ -1,0 +1,67 @@
+//! Deadlines that hold everywhere: tonic enforces `grpc-timeout` in its own transport only, so calls in process, and
+//! calls served by our own accept loop, would run on.
+//!
+//! The deadline covers the call until the response head, as tonic's does. A stream after that is guarded by the
+//! clocks of the turn, not by this layer.
+
+use std::task::{Context, Poll};
+
+use futures_util::future::BoxFuture;
+use http::{Request, Response};
+use tokio::time::Instant;
+use tonic::Status;
+use tower::{Layer, Service};
+use warp2api_proto::error::v1::ErrorReason;
+
+use crate::context::{GRPC_TIMEOUT, parse_timeout};
+use crate::reason::Failure;
+
+/// Answers DEADLINE_EXCEEDED when a call's `grpc-timeout` passes before the response head, and drops the call.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct DeadlineLayer;
+
+impl<S> Layer<S> for DeadlineLayer {
+    type Service = Deadline<S>;
+
+    fn layer(&self, inner: S) -> Deadline<S> {
+        Deadline { inner }
+    }
+}
+
+/// A service behind a [`DeadlineLayer`].
+#[derive(Debug, Clone)]
+pub struct Deadline<S> {
+    inner: S,
+}
+
+impl<S, A, B> Service<Request<A>> for Deadline<S>
+where
+    S: Service<Request<A>, Response = Response<B>>,
+    S::Future: Send + 'static,
+    B: Default,
+{
+    type Response = Response<B>;
+    type Error = S::Error;
+    type Future = BoxFuture<'static, Result<Response<B>, S::Error>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<A>) -> Self::Future {
+        let timeout = request.headers().get(GRPC_TIMEOUT).and_then(|v| parse_timeout(v.to_str().ok()?));
+        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        let response = self.inner.call(request);
+        Box::pin(async move {
+            let Some(deadline) = deadline else { return response.await };
+            match tokio::time::timeout_at(deadline, response).await {
+                Ok(response) => response,
+                Err(_passed) => Ok(deadline_passed().into_http()),
+            }
+        })
+    }
+}
+
+fn deadline_passed() -> Status {
+    Failure::new(ErrorReason::DeadlinePassed, "the deadline of the call passed").into()
+}
