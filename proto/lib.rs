@@ -26,7 +26,13 @@ pub mod error {
 /// JSON to protobuf and back.
 pub mod codec {
     /// Version 1.
-    #[allow(unused_qualifications, missing_docs, missing_debug_implementations, clippy::all, reason = "generated")]
+    #[allow(
+        unused_qualifications,
+        missing_docs,
+        missing_debug_implementations,
+        clippy::all,
+        reason = "generated"
+    )]
     pub mod v1 {
         include!(concat!(env!("OUT_DIR"), "/ours/warp2api.codec.v1.rs"));
     }
@@ -35,7 +41,13 @@ pub mod codec {
 /// The pool of upstream credentials.
 pub mod token_pool {
     /// Version 1.
-    #[allow(unused_qualifications, missing_docs, missing_debug_implementations, clippy::all, reason = "generated")]
+    #[allow(
+        unused_qualifications,
+        missing_docs,
+        missing_debug_implementations,
+        clippy::all,
+        reason = "generated"
+    )]
     pub mod v1 {
         include!(concat!(env!("OUT_DIR"), "/ours/warp2api.token_pool.v1.rs"));
     }
@@ -44,7 +56,13 @@ pub mod token_pool {
 /// Chat turns against the upstream.
 pub mod warp_chat {
     /// Version 1.
-    #[allow(unused_qualifications, missing_docs, missing_debug_implementations, clippy::all, reason = "generated")]
+    #[allow(
+        unused_qualifications,
+        missing_docs,
+        missing_debug_implementations,
+        clippy::all,
+        reason = "generated"
+    )]
     pub mod v1 {
         include!(concat!(env!("OUT_DIR"), "/ours/warp2api.warp_chat.v1.rs"));
     }

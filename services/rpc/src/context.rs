@@ -12,9 +12,9 @@ use tonic::metadata::MetadataMap;
 /// The header with a call's timeout, as the gRPC protocol defines it.
 pub const GRPC_TIMEOUT: &str = "grpc-timeout";
 /// The header that names a request in logs and answers.
-pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+pub static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// The headers of W3C Trace Context and Baggage.
-const TRACE_HEADERS: [HeaderName; 3] = [
+static TRACE_HEADERS: [HeaderName; 3] = [
     HeaderName::from_static("traceparent"),
     HeaderName::from_static("tracestate"),
     HeaderName::from_static("baggage"),
@@ -48,7 +48,7 @@ impl CallContext {
     /// Sets the request id, unless the caller gave one.
     #[must_use]
     pub fn with_request_id(mut self, id: HeaderValue) -> Self {
-        self.headers.entry(REQUEST_ID).or_insert(id);
+        self.headers.entry(&REQUEST_ID).or_insert(id);
         self
     }
 
@@ -64,7 +64,7 @@ impl CallContext {
 
     /// The request id, if there is one.
     pub fn request_id(&self) -> Option<&str> {
-        self.headers.get(REQUEST_ID)?.to_str().ok()
+        self.headers.get(&REQUEST_ID)?.to_str().ok()
     }
 
     /// How long until the deadline; zero once it has passed.

@@ -77,7 +77,8 @@ pub struct EndpointError {
 
 /// The services in `routes`, called in this process: a client stub over the generated server, no socket, no HTTP/2.
 pub fn local(routes: Routes) -> GrpcEndpoint {
-    let service = routes.prepare().map_err(|never| match never {});
+    let service =
+        routes.prepare().map_request(|request: Request<Body>| request).map_err(|never| match never {});
     BoxCloneSyncService::new(DeadlineLayer.layer(service))
 }
 

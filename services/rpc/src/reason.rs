@@ -39,7 +39,13 @@ pub struct Violation {
 impl Failure {
     /// A failure without details.
     pub fn new(reason: ErrorReason, message: impl Into<String>) -> Self {
-        Self { reason, message: message.into(), violations: Vec::new(), retry_after: None, metadata: Vec::new() }
+        Self {
+            reason,
+            message: message.into(),
+            violations: Vec::new(),
+            retry_after: None,
+            metadata: Vec::new(),
+        }
     }
 
     /// A field is missing or wrong.
@@ -115,7 +121,9 @@ impl From<&Status> for Failure {
         metadata.sort();
         // A transport's words may speak of addresses and sockets; its failures get words of ours.
         let message = match (named, reason) {
-            (None, ErrorReason::ServiceUnreachable) => "a service this one needs cannot be reached".to_owned(),
+            (None, ErrorReason::ServiceUnreachable) => {
+                "a service this one needs cannot be reached".to_owned()
+            }
             (None, ErrorReason::Bug) => "internal error".to_owned(),
             _ => status.message().to_owned(),
         };
@@ -147,11 +155,12 @@ pub fn reason_name(reason: ErrorReason) -> &'static str {
 pub fn code(reason: ErrorReason) -> Code {
     use ErrorReason as R;
     match reason {
-        R::InvalidField
-        | R::UnsupportedField
-        | R::MalformedMessage
-        | R::ContextTooLong => Code::InvalidArgument,
-        R::MessageTypeNotFound | R::ModelNotFound | R::CredentialNotFound | R::LeaseNotFound => Code::NotFound,
+        R::InvalidField | R::UnsupportedField | R::MalformedMessage | R::ContextTooLong => {
+            Code::InvalidArgument
+        }
+        R::MessageTypeNotFound | R::ModelNotFound | R::CredentialNotFound | R::LeaseNotFound => {
+            Code::NotFound
+        }
         R::RouteNotFound | R::MethodNotAllowed | R::MethodNotFound => Code::Unimplemented,
         R::ApiKeyInvalid => Code::Unauthenticated,
         R::RequestTooLarge | R::UpstreamQuotaExhausted | R::UpstreamRateLimited => Code::ResourceExhausted,

@@ -55,8 +55,7 @@ impl Default for GrpcServer {
 impl GrpcServer {
     /// Adds a service.
     #[must_use]
-    #[expect(clippy::needless_pass_by_value, reason = "a builder takes its parts")]
-    pub fn add<S>(mut self, service: S) -> Self
+    pub fn with_service<S>(mut self, service: S) -> Self
     where
         S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>
             + NamedService
@@ -66,7 +65,7 @@ impl GrpcServer {
             + 'static,
         S::Future: Send + 'static,
     {
-        self.routes.add_service(service.clone());
+        self.routes.add_service(service);
         self.names.push(S::NAME);
         self.health.names.push(S::NAME);
         self
