@@ -1,0 +1,7 @@
+//! The upstream's language, pure: requests out of conversations, chat events out of upstream events.
+
+pub mod events;
+pub(crate) mod finish;
+pub(crate) mod message;
+pub mod payload;
+pub(crate) mod usage;

@@ -1,0 +1,411 @@
+//! Pure reducer: upstream events in, chat events out.
+//!
+//! It builds every message of the answer as the upstream does, by additions, appends, masked updates and
+//! transactions, and sends on what becomes visible by that: text and thinking as they grow, tool calls when the turn
+//! has ended, since their arguments may come late. Echoes of the input, bookkeeping and the inner life of subtasks
+//! stay inside. It knows no clock and does no IO.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::mem::discriminant;
+
+use serde_json::{Map, Value};
+use warp2api_proto::error::v1::ErrorReason;
+use warp2api_proto::token_pool::v1::CredentialOutcome;
+use warp2api_proto::warp::multi_agent::v1::client_action::Action;
+use warp2api_proto::warp::multi_agent::v1::message::ToolCall as WarpCall;
+use warp2api_proto::warp::multi_agent::v1::message::tool_call::Tool;
+use warp2api_proto::warp::multi_agent::v1::response_event::{StreamFinished, Type};
+use warp2api_proto::warp::multi_agent::v1::{ClientAction, Message, ResponseEvent, Task};
+use warp2api_proto::warp_chat::v1::stream_chat_response::{
+    Event, Finished, ReasoningDelta, Started, TextDelta,
+};
+use warp2api_proto::warp_chat::v1::{Delivery, ToolCall};
+
+use crate::error::TurnError;
+use crate::warp::finish::{self, Brought};
+use crate::warp::message::Content;
+use crate::warp::usage;
+
+/// The answer as built so far.
+#[derive(Debug)]
+pub struct Reducer {
+    delivery: Delivery,
+    /// What to tell of the turn once it has started.
+    started: Option<Started>,
+    /// Messages by id.
+    slots: HashMap<String, Slot>,
+    /// Ids of messages in the order they came: tool calls are told in it, and held text.
+    order: Vec<String>,
+    /// Tasks with a parent: the work of the upstream's own agents.
+    subtasks: HashSet<String>,
+    /// While a transaction is open: what each message it changed was before, `None` if it was not there.
+    transaction: Option<HashMap<String, Option<Slot>>>,
+    /// Text that was sent and then taken back. What comes next must say it again.
+    void: String,
+    sent_text: bool,
+    finished: bool,
+}
+
+#[derive(Debug, Clone)]
+struct Slot {
+    content: Content,
+    /// How many bytes of its text were sent on.
+    sent: usize,
+    /// Whether it belongs to the caller's view: not to a subtask.
+    visible: bool,
+}
+
+impl Slot {
+    /// Changes the content other than by an append, and settles how much of the new text counts as sent.
+    fn change(&mut self, change: impl FnOnce(&mut Content)) {
+        let kind = discriminant(&self.content);
+        let sent = self.content.text()[..self.sent].to_owned();
+        change(&mut self.content);
+        if discriminant(&self.content) != kind {
+            self.sent = 0;
+        } else if !self.content.text().starts_with(&sent) {
+            // A correction of text that was sent. What was sent stays; what follows the correction is told.
+            tracing::warn!(sent_bytes = sent.len(), "the upstream corrected text that was sent already");
+            self.sent = self.content.text().len();
+        }
+    }
+}
+
+impl Reducer {
+    /// A reducer for one turn. `started` is told first, with the ids the upstream gives filled in.
+    pub fn new(delivery: Delivery, started: Started) -> Self {
+        Self {
+            delivery,
+            started: Some(started),
+            slots: HashMap::new(),
+            order: Vec::new(),
+            subtasks: HashSet::new(),
+            transaction: None,
+            void: String::new(),
+            sent_text: false,
+            finished: false,
+        }
+    }
+
+    /// Whether the upstream has said that the turn is over.
+    pub fn is_finished(&self) -> bool {
+        self.finished
+    }
+
+    /// Applies one event and appends what it makes visible to `out`.
+    ///
+    /// # Errors
+    /// When the event ends the turn badly or breaks the protocol. Nothing more is to be applied then.
+    pub fn apply(&mut self, event: ResponseEvent, out: &mut VecDeque<Event>) -> Result<(), TurnError> {
+        if self.finished {
+            return Ok(());
+        }
+        match event.r#type {
+            Some(Type::Init(init)) => {
+                if let Some(started) = self.started.take() {
+                    out.push_back(Event::Started(Started {
+                        conversation_id: init.conversation_id,
+                        upstream_request_id: init.request_id,
+                        ..started
+                    }));
+                }
+                Ok(())
+            }
+            Some(Type::ClientActions(actions)) => {
+                actions.actions.into_iter().try_for_each(|action| self.act(action, out))
+            }
+            Some(Type::Finished(finished)) => self.finish(&finished, out),
+            // An event of the future.
+            None => Ok(()),
+        }
+    }
+
+    fn act(&mut self, action: ClientAction, out: &mut VecDeque<Event>) -> Result<(), TurnError> {
+        match action.action {
+            Some(Action::CreateTask(create)) => {
+                create.task.map_or(Ok(()), |task| self.create_task(task, out))
+            }
+            Some(Action::AddMessagesToTask(add)) => {
+                let visible = self.is_visible(&add.task_id);
+                add.messages.into_iter().try_for_each(|message| self.insert(message, visible, true, out))
+            }
+            Some(Action::AppendToMessageContent(append)) => {
+                let (Some(message), Some(mask)) = (append.message, append.mask) else { return Ok(()) };
+                self.append(&message, &mask.paths, out)
+            }
+            Some(Action::UpdateTaskMessage(update)) => {
+                let (Some(message), Some(mask)) = (update.message, update.mask) else { return Ok(()) };
+                let visible = self.is_visible(&update.task_id);
+                self.update(message, &mask.paths, visible, out)
+            }
+            Some(Action::BeginTransaction(_)) => {
+                if self.transaction.is_none() {
+                    self.transaction = Some(HashMap::new());
+                }
+                Ok(())
+            }
+            Some(Action::CommitTransaction(_)) => {
+                self.transaction = None;
+                self.send_held(out)
+            }
+            Some(Action::RollbackTransaction(_)) => {
+                self.roll_back();
+                Ok(())
+            }
+            Some(Action::MoveMessagesToNewTask(moved)) => {
+                // The messages stay where they are for the caller; only the new task must be known.
+                if let Some(task) = moved.new_task {
+                    self.note_parent(&task);
+                }
+                Ok(())
+            }
+            // Titles, summaries, suggestions: nothing a chat shows.
+            _ => Ok(()),
+        }
+    }
+
+    fn create_task(&mut self, task: Task, out: &mut VecDeque<Event>) -> Result<(), TurnError> {
+        self.note_parent(&task);
+        let visible = self.is_visible(&task.id);
+        task.messages.into_iter().try_for_each(|message| self.insert(message, visible, true, out))
+    }
+
+    fn note_parent(&mut self, task: &Task) {
+        if task.dependencies.as_ref().is_some_and(|d| !d.parent_task_id.is_empty()) {
+            self.subtasks.insert(task.id.clone());
+        }
+    }
+
+    fn is_visible(&self, task_id: &str) -> bool {
+        !self.subtasks.contains(task_id)
+    }
+
+    /// A message is new. `tell` is false where it stands for an update that touches no text.
+    fn insert(
+        &mut self,
+        message: Message,
+        visible: bool,
+        tell: bool,
+        out: &mut VecDeque<Event>,
+    ) -> Result<(), TurnError> {
+        let id = message.id.clone();
+        let content = Content::of(message);
+        if content == Content::Other && !self.slots.contains_key(&id) {
+            // Never output, whatever happens to it. An update that makes it one inserts it then.
+            return Ok(());
+        }
+        self.remember(&id);
+        match self.slots.get_mut(&id) {
+            Some(slot) => slot.change(|old| *old = content),
+            None => {
+                let sent = if tell { 0 } else { content.text().len() };
+                self.slots.insert(id.clone(), Slot { content, sent, visible });
+                self.order.push(id.clone());
+            }
+        }
+        self.send(&id, out)
+    }
+
+    fn append(
+        &mut self,
+        message: &Message,
+        paths: &[String],
+        out: &mut VecDeque<Event>,
+    ) -> Result<(), TurnError> {
+        if !self.slots.contains_key(&message.id) {
+            // Appends to what never becomes output are none of our business; to an unknown message they are an
+            // error, but such messages are not kept and cannot be told apart.
+            return if paths.iter().any(|path| path == "agent_output.text") {
+                Err(TurnError::malformed("the upstream appended to a message it never sent"))
+            } else {
+                Ok(())
+            };
+        }
+        self.remember(&message.id);
+        if let Some(slot) = self.slots.get_mut(&message.id) {
+            let kind = discriminant(&slot.content);
+            slot.content
+                .append(paths, message)
+                .map_err(|_| TurnError::malformed("the upstream appended to something that is no text"))?;
+            if discriminant(&slot.content) != kind {
+                slot.sent = 0;
+            }
+        }
+        self.send(&message.id, out)
+    }
+
+    fn update(
+        &mut self,
+        message: Message,
+        paths: &[String],
+        visible: bool,
+        out: &mut VecDeque<Event>,
+    ) -> Result<(), TurnError> {
+        if !self.slots.contains_key(&message.id) {
+            let touches = Content::Other.update(paths, &message);
+            return self.insert(message, visible, touches, out);
+        }
+        self.remember(&message.id);
+        if let Some(slot) = self.slots.get_mut(&message.id) {
+            slot.change(|content| {
+                content.update(paths, &message);
+            });
+        }
+        self.send(&message.id, out)
+    }
+
+    /// Keeps what `id` is now, in case the open transaction is rolled back.
+    fn remember(&mut self, id: &str) {
+        if let Some(transaction) = &mut self.transaction
+            && !transaction.contains_key(id)
+        {
+            transaction.insert(id.to_owned(), self.slots.get(id).cloned());
+        }
+    }
+
+    fn roll_back(&mut self) {
+        let Some(mut changed) = self.transaction.take() else { return };
+        for id in std::mem::take(&mut self.order) {
+            let Some(before) = changed.remove(&id) else {
+                self.order.push(id);
+                continue;
+            };
+            let kept = before.as_ref().map_or(0, |slot| slot.sent);
+            if let Some(Slot { content: Content::Text(text), sent, visible: true }) = self.slots.get(&id) {
+                self.void.push_str(text.get(kept..*sent).unwrap_or_default());
+            }
+            match before {
+                Some(before) => {
+                    self.slots.insert(id.clone(), before);
+                    self.order.push(id);
+                }
+                None => drop(self.slots.remove(&id)),
+            }
+        }
+    }
+
+    /// Sends what was held while a transaction was open.
+    fn send_held(&mut self, out: &mut VecDeque<Event>) -> Result<(), TurnError> {
+        if self.delivery != Delivery::Committed {
+            return Ok(());
+        }
+        let order = std::mem::take(&mut self.order);
+        let sent = order.iter().try_for_each(|id| self.send(id, out));
+        self.order = order;
+        sent
+    }
+
+    /// Sends what `id` has grown by, unless it is to be held.
+    fn send(&mut self, id: &str, out: &mut VecDeque<Event>) -> Result<(), TurnError> {
+        if self.delivery == Delivery::Committed && self.transaction.is_some() {
+            return Ok(());
+        }
+        let Some(slot) = self.slots.get_mut(id).filter(|slot| slot.visible) else { return Ok(()) };
+        let growth = &slot.content.text()[slot.sent..];
+        if growth.is_empty() {
+            return Ok(());
+        }
+        let growth = growth.to_owned();
+        slot.sent += growth.len();
+        let reasoning = matches!(slot.content, Content::Reasoning(_));
+        if reasoning {
+            self.tell(Event::ReasoningDelta(ReasoningDelta { text: growth }), out);
+            return Ok(());
+        }
+        let text = self.without_void(growth)?;
+        if !text.is_empty() {
+            self.tell(Event::TextDelta(TextDelta { text }), out);
+        }
+        Ok(())
+    }
+
+    /// What is left of `text` once it has said again what was taken back.
+    fn without_void(&mut self, text: String) -> Result<String, TurnError> {
+        if self.void.is_empty() {
+            return Ok(text);
+        }
+        if let Some(rest) = self.void.strip_prefix(text.as_str()) {
+            self.void = rest.to_owned();
+            return Ok(String::new());
+        }
+        match text.strip_prefix(self.void.as_str()) {
+            Some(rest) => {
+                let rest = rest.to_owned();
+                self.void.clear();
+                Ok(rest)
+            }
+            None => Err(taken_back()),
+        }
+    }
+
+    fn tell(&mut self, event: Event, out: &mut VecDeque<Event>) {
+        if let Some(started) = self.started.take() {
+            // An upstream that forgets to introduce itself is no reason to fail.
+            out.push_back(Event::Started(started));
+        }
+        self.sent_text = true;
+        out.push_back(event);
+    }
+
+    fn finish(&mut self, finished: &StreamFinished, out: &mut VecDeque<Event>) -> Result<(), TurnError> {
+        self.finished = true;
+        // What an open transaction holds is kept: the upstream said that all is well.
+        self.transaction = None;
+        self.send_held(out)?;
+        let calls = self.calls();
+        let brought = Brought { text: self.sent_text, calls: !calls.is_empty() };
+        let reason = finish::end(finished.reason.as_ref(), brought)?;
+        if !self.void.is_empty() {
+            return Err(taken_back());
+        }
+        out.extend(self.started.take().map(Event::Started));
+        out.extend(calls.into_iter().map(Event::ToolCall));
+        out.extend(usage::reported(finished).map(Event::UsageReported));
+        out.push_back(Event::Finished(Finished { reason: reason.into(), stop_sequence: String::new() }));
+        Ok(())
+    }
+
+    /// The tool calls of the answer in their final state, in the order they came.
+    fn calls(&self) -> Vec<ToolCall> {
+        let slots = self.order.iter().filter_map(|id| Some((id, self.slots.get(id)?)));
+        slots
+            .filter(|(_, slot)| slot.visible)
+            .filter_map(|(id, slot)| match &slot.content {
+                Content::Call(call) => chat_call(id, call),
+                _ => None,
+            })
+            .collect()
+    }
+}
+
+/// A call as the caller sees it; `None` for calls that are not the caller's.
+fn chat_call(message_id: &str, call: &WarpCall) -> Option<ToolCall> {
+    match &call.tool {
+        Some(Tool::CallMcpTool(tool)) => {
+            let arguments: Map<String, Value> = tool.args.clone().unwrap_or_default().into();
+            let id = if call.tool_call_id.is_empty() { message_id } else { &call.tool_call_id };
+            Some(ToolCall {
+                id: id.to_owned(),
+                name: tool.name.clone(),
+                arguments_json: Value::Object(arguments).to_string(),
+            })
+        }
+        // The upstream resolves these itself.
+        Some(Tool::Server(_) | Tool::Subagent(_)) | None => None,
+        Some(_) => {
+            tracing::warn!("the upstream called a tool that was not offered");
+            None
+        }
+    }
+}
+
+fn taken_back() -> TurnError {
+    TurnError::new(
+        ErrorReason::UpstreamInterrupted,
+        "the upstream took back a part of the answer that was sent already",
+        CredentialOutcome::UpstreamFault,
+    )
+}
+
+#[cfg(test)]
+mod tests;
