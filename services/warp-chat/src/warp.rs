@@ -2,6 +2,8 @@
 
 pub mod events;
 pub(crate) mod finish;
+pub(crate) mod flatten;
 pub(crate) mod message;
 pub mod payload;
+pub mod request;
 pub(crate) mod usage;

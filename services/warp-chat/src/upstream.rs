@@ -1,0 +1,130 @@
+//! The only IO to the upstream's chat endpoint: one POST, and the body of its answer as it comes.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE};
+use http::{HeaderName, HeaderValue, Request, Response};
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use tower::ServiceExt as _;
+use warp2api_proto::error::v1::ErrorReason;
+use warp2api_rpc::{HttpBody, HttpEndpoint};
+
+use crate::config::{ChatConfig, ClientHeaders};
+use crate::error::TurnError;
+use crate::warp::http_error;
+
+/// How long the body of an error is waited for: it only tells which error it is.
+const ERROR_BODY_TIME: Duration = Duration::from_secs(5);
+
+/// The chat endpoint of the upstream.
+#[derive(Clone)]
+pub(crate) struct Upstream {
+    endpoint: HttpEndpoint,
+    url: http::Uri,
+    headers: Vec<(HeaderName, HeaderValue)>,
+}
+
+impl std::fmt::Debug for Upstream {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Upstream").field("url", &self.url).finish_non_exhaustive()
+    }
+}
+
+/// A setting of the upstream cannot be sent.
+#[derive(Debug, thiserror::Error)]
+pub enum UpstreamConfigError {
+    /// The address is none.
+    #[error("`{0}` is not the address of an upstream")]
+    Url(String),
+    /// A header cannot have that value.
+    #[error("the header {0} cannot have the configured value")]
+    Header(&'static str),
+}
+
+impl Upstream {
+    pub(crate) fn new(endpoint: HttpEndpoint, config: &ChatConfig) -> Result<Self, UpstreamConfigError> {
+        let url = format!("{}/ai/multi-agent", config.upstream_url.trim_end_matches('/'));
+        let url = url.parse().map_err(|_| UpstreamConfigError::Url(config.upstream_url.clone()))?;
+        Ok(Self { endpoint, url, headers: client_headers(&config.client)? })
+    }
+
+    /// Sends one request and waits for the head of the answer.
+    pub(crate) async fn send(&self, message: Bytes, bearer: &str) -> Result<HttpBody, TurnError> {
+        let request = self.request(message, bearer)?;
+        let response = self.endpoint.clone().oneshot(request).await.map_err(|error| {
+            tracing::debug!(error = &*error, "the upstream cannot be reached");
+            TurnError::upstream_fault(ErrorReason::UpstreamUnavailable, "the upstream cannot be reached")
+        })?;
+        if !response.status().is_success() {
+            return Err(error_of(response).await);
+        }
+        let content_type = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        if !content_type.is_some_and(|value| value.starts_with("text/event-stream")) {
+            return Err(TurnError::malformed("the upstream did not answer with a stream of events"));
+        }
+        Ok(response.into_body())
+    }
+
+    fn request(&self, message: Bytes, bearer: &str) -> Result<Request<Bytes>, TurnError> {
+        let mut request = Request::new(message);
+        *request.method_mut() = http::Method::POST;
+        *request.uri_mut() = self.url.clone();
+        let headers = request.headers_mut();
+        headers.extend(self.headers.iter().cloned());
+        if !bearer.is_empty() {
+            let mut value = HeaderValue::try_from(format!("Bearer {bearer}")).map_err(|_| unusable())?;
+            value.set_sensitive(true);
+            headers.insert(AUTHORIZATION, value);
+        }
+        Ok(request)
+    }
+}
+
+/// A bearer that no header can hold was never one.
+fn unusable() -> TurnError {
+    TurnError::new(
+        ErrorReason::NoCredentialAvailable,
+        "the credential cannot be sent",
+        warp2api_proto::token_pool::v1::CredentialOutcome::Rejected,
+    )
+    .with_retry(crate::error::Retry::NextCredential)
+}
+
+async fn error_of(response: Response<HttpBody>) -> TurnError {
+    let (head, body) = response.into_parts();
+    let body = Limited::new(body, http_error::MAX_BODY_BYTES).collect();
+    let text = match tokio::time::timeout(ERROR_BODY_TIME, body).await {
+        Ok(Ok(collected)) => String::from_utf8_lossy(&collected.to_bytes()).into_owned(),
+        Ok(Err(error)) => {
+            tracing::debug!(too_long = error.is::<LengthLimitError>(), "the body of an error was not read");
+            String::new()
+        }
+        Err(_) => String::new(),
+    };
+    tracing::debug!(upstream.status = head.status.as_u16(), "the upstream answered with an error");
+    http_error::classify(head.status, &head.headers, &text)
+}
+
+fn client_headers(client: &ClientHeaders) -> Result<Vec<(HeaderName, HeaderValue)>, UpstreamConfigError> {
+    let configured = [
+        ("x-warp-client-id", &client.id),
+        ("x-warp-client-version", &client.version),
+        ("x-warp-os-category", &client.os_category),
+        ("x-warp-os-name", &client.os_name),
+        ("x-warp-os-version", &client.os_version),
+    ];
+    let mut headers = vec![
+        (CONTENT_TYPE, HeaderValue::from_static("application/x-protobuf")),
+        (ACCEPT, HeaderValue::from_static("text/event-stream")),
+        // No decoder between us and the stream that could hold it back.
+        (ACCEPT_ENCODING, HeaderValue::from_static("identity")),
+    ];
+    for (name, value) in configured {
+        if !value.is_empty() {
+            let value = HeaderValue::from_str(value).map_err(|_| UpstreamConfigError::Header(name))?;
+            headers.push((HeaderName::from_static(name), value));
+        }
+    }
+    Ok(headers)
+}
