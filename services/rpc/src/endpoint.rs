@@ -16,9 +16,10 @@ use tower::util::BoxCloneSyncService;
 use tower::{BoxError, Layer as _, ServiceExt as _};
 
 use crate::deadline::DeadlineLayer;
+use crate::transport_error::TransportError;
 
 /// The transport of a generated client.
-pub type GrpcEndpoint = BoxCloneSyncService<Request<Body>, Response<Body>, BoxError>;
+pub type GrpcEndpoint = BoxCloneSyncService<Request<Body>, Response<Body>, TransportError>;
 
 /// Where a service of ours is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -88,7 +89,7 @@ pub fn local(routes: Routes) -> GrpcEndpoint {
 /// When the address is not one, or names a unix socket on a platform that has none. [`Place::Local`] is no socket.
 pub fn remote(place: &Place) -> Result<GrpcEndpoint, EndpointError> {
     let channel = channel(place).map_err(|source| EndpointError { place: place.clone(), source })?;
-    Ok(BoxCloneSyncService::new(DeadlineLayer.layer(channel).map_err(BoxError::from)))
+    Ok(BoxCloneSyncService::new(DeadlineLayer.layer(channel).map_err(TransportError::new)))
 }
 
 fn channel(place: &Place) -> Result<Channel, BoxError> {

@@ -11,13 +11,15 @@ use http_body_util::BodyExt as _;
 use http_body_util::combinators::UnsyncBoxBody;
 use reqwest::redirect::Policy;
 use reqwest::{Client, NoProxy, Proxy};
+use tower::ServiceExt as _;
 use tower::util::BoxCloneSyncService;
-use tower::{BoxError, ServiceExt as _};
+
+use crate::transport_error::TransportError;
 
 /// The body of an answer of the upstream, read as it comes.
-pub type HttpBody = UnsyncBoxBody<Bytes, BoxError>;
+pub type HttpBody = UnsyncBoxBody<Bytes, TransportError>;
 /// The upstream as a service.
-pub type HttpEndpoint = BoxCloneSyncService<Request<Bytes>, Response<HttpBody>, BoxError>;
+pub type HttpEndpoint = BoxCloneSyncService<Request<Bytes>, Response<HttpBody>, TransportError>;
 
 /// How to reach an upstream over the network.
 #[derive(Clone)]
@@ -66,7 +68,7 @@ pub fn local(router: axum::Router) -> HttpEndpoint {
     let service = router
         .into_service::<axum::body::Body>()
         .map_request(|request: Request<Bytes>| request.map(axum::body::Body::from))
-        .map_response(|response| response.map(|body| body.map_err(BoxError::from).boxed_unsync()))
+        .map_response(|response| response.map(|body| body.map_err(TransportError::new).boxed_unsync()))
         .map_err(|never| match never {});
     BoxCloneSyncService::new(service)
 }
@@ -113,6 +115,6 @@ pub fn remote(config: &RemoteHttp) -> Result<HttpEndpoint, HttpEndpointError> {
 }
 
 /// An error without the URL: the token exchange has a key in its query.
-fn strip_url(error: reqwest::Error) -> BoxError {
-    error.without_url().into()
+fn strip_url(error: reqwest::Error) -> TransportError {
+    TransportError::new(error.without_url())
 }

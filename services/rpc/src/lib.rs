@@ -4,24 +4,29 @@
 //! - [`http_endpoint`]: the upstream, embedded or a URL, as another ([`HttpEndpoint`]).
 //! - [`context`]: the deadline and the trace context of a call, handed on to every onward call.
 //! - [`deadline`]: the layer that makes deadlines hold in process as they do over a socket.
+//! - [`page`]: pages of a list.
 //! - [`reason`]: the one place that knows which gRPC code and details a failure has ([`Failure`]).
 //! - [`listener`]: addresses, TCP or unix socket, bound early.
 //! - [`serve`]: the accept loop: HTTP/1.1 and HTTP/2 on one port, limits, graceful stop.
 //! - [`server`]: collects gRPC services with health and reflection into one router.
+//! - [`transport_error`]: what both kinds of endpoints fail with.
 
 pub mod context;
 pub mod deadline;
 pub mod endpoint;
 pub mod http_endpoint;
 pub mod listener;
+pub mod page;
 pub mod reason;
 pub mod serve;
 pub mod server;
+pub mod transport_error;
 
 pub use context::CallContext;
 pub use endpoint::GrpcEndpoint;
 pub use http_endpoint::{HttpBody, HttpEndpoint};
 pub use reason::{Failure, Violation};
+pub use transport_error::TransportError;
 
 /// The largest gRPC message a service takes or a client accepts. A conversation of an agent has a few megabytes;
 /// gRPC's own default of four is too small for it.

@@ -3,7 +3,6 @@
 //! Text is never trimmed and never lost; the parts of one message are joined by line feeds. What no message of the
 //! upstream's can carry is refused with the path of the field.
 
-use bytes::Bytes;
 use serde_json::{Map, Value};
 use warp2api_proto::value::Struct;
 use warp2api_proto::warp_chat::v1::part::Content;
@@ -253,13 +252,5 @@ impl Joined {
                 text.push_str(&piece);
             }
         }
-    }
-}
-
-/// The bytes of an image and their media type, for tests and for requests.
-impl CheckedImage {
-    #[cfg(test)]
-    pub(crate) fn png() -> Self {
-        Self { data: Bytes::from_static(b"\x89PNG\r\n\x1a\nrest"), mime_type: "image/png" }
     }
 }

@@ -1,10 +1,32 @@
-//! One chat turn against the upstream.
+//! `WarpChat`: one chat turn against the upstream.
+//!
+//! A turn goes through these rooms, in this order:
+//! - [`service`]: the gRPC methods.
+//! - `conversation`, `image`: the caller's messages, checked once. `arrange`: put in order.
+//! - [`warp::request`]: made a request of the upstream's.
+//! - `turn`, `lease`: a credential from the pool, attempts until the upstream begins to answer.
+//! - `upstream`: the POST. `attempt`: its body, read and watched.
+//! - [`sse`], [`warp::payload`], [`warp::events`]: bytes to events to what the caller sees.
+//! - `limits`: stop sequences and token limits.
+//!
+//! All but `turn`, `lease`, `upstream` and `attempt` are pure.
 
 mod arrange;
+mod attempt;
 pub mod config;
 mod conversation;
 pub mod error;
 mod image;
+mod lease;
+mod limits;
 pub mod models;
+mod projection;
+pub mod service;
 pub mod sse;
+mod turn;
+mod upstream;
 pub mod warp;
+
+pub use config::ChatConfig;
+pub use service::WarpChatService;
+pub use upstream::UpstreamConfigError;

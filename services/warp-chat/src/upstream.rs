@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::future::BoxFuture;
 use http::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderName, HeaderValue, Request, Response};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
@@ -49,21 +50,28 @@ impl Upstream {
         Ok(Self { endpoint, url, headers: client_headers(&config.client)? })
     }
 
-    /// Sends one request and waits for the head of the answer.
-    pub(crate) async fn send(&self, message: Bytes, bearer: &str) -> Result<HttpBody, TurnError> {
-        let request = self.request(message, bearer)?;
-        let response = self.endpoint.clone().oneshot(request).await.map_err(|error| {
-            tracing::debug!(error = &*error, "the upstream cannot be reached");
-            TurnError::upstream_fault(ErrorReason::UpstreamUnavailable, "the upstream cannot be reached")
-        })?;
-        if !response.status().is_success() {
-            return Err(error_of(response).await);
-        }
-        let content_type = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
-        if !content_type.is_some_and(|value| value.starts_with("text/event-stream")) {
-            return Err(TurnError::malformed("the upstream did not answer with a stream of events"));
-        }
-        Ok(response.into_body())
+    /// Sends one request and waits for the head of the answer. Borrows nothing, so that the future is `Send`.
+    pub(crate) fn send(
+        &self,
+        message: Bytes,
+        bearer: &str,
+    ) -> BoxFuture<'static, Result<HttpBody, TurnError>> {
+        let endpoint = self.endpoint.clone();
+        let request = self.request(message, bearer);
+        Box::pin(async move {
+            let response = endpoint.oneshot(request?).await.map_err(|error| {
+                tracing::debug!(error = %error, "the upstream cannot be reached");
+                TurnError::upstream_fault(ErrorReason::UpstreamUnavailable, "the upstream cannot be reached")
+            })?;
+            if !response.status().is_success() {
+                return Err(error_of(response).await);
+            }
+            let content_type = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+            if !content_type.is_some_and(|value| value.starts_with("text/event-stream")) {
+                return Err(TurnError::malformed("the upstream did not answer with a stream of events"));
+            }
+            Ok(response.into_body())
+        })
     }
 
     fn request(&self, message: Bytes, bearer: &str) -> Result<Request<Bytes>, TurnError> {

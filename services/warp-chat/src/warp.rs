@@ -3,6 +3,7 @@
 pub mod events;
 pub(crate) mod finish;
 pub(crate) mod flatten;
+pub(crate) mod http_error;
 pub(crate) mod message;
 pub mod payload;
 pub mod request;

@@ -20,7 +20,8 @@ pub(crate) fn classify(status: StatusCode, headers: &HeaderMap, body: &str) -> T
     let says = |words: &str| contains_ignoring_case(body, words);
     match status {
         StatusCode::TOO_MANY_REQUESTS => {
-            let out_of_credits = headers.get("x-warp-error-code").is_some_and(|code| code == "OUT_OF_CREDITS");
+            let out_of_credits =
+                headers.get("x-warp-error-code").is_some_and(|code| code == "OUT_OF_CREDITS");
             if out_of_credits || says("no remaining quota") || says("no ai requests remaining") {
                 return quota_exhausted().with_retry_after(retry_after);
             }
@@ -113,7 +114,14 @@ mod tests {
             (403, "", "blocked from using AI features", R::NoCredentialAvailable, O::Blocked, NextCredential),
             (403, "", "<html>", R::NoCredentialAvailable, O::Rejected, NextCredential),
             (401, "", "", R::NoCredentialAvailable, O::Rejected, NextCredential),
-            (400, "", "requested base model x is not allowed for your account", R::ModelNotFound, O::RequestFault, NextCredential),
+            (
+                400,
+                "",
+                "requested base model x is not allowed for your account",
+                R::ModelNotFound,
+                O::RequestFault,
+                NextCredential,
+            ),
             (400, "", "bad", R::UpstreamRejected, O::RequestFault, Never),
             (413, "", "", R::RequestTooLarge, O::RequestFault, Never),
             (408, "", "", R::UpstreamUnavailable, O::UpstreamFault, SameCredential),
@@ -126,7 +134,11 @@ mod tests {
                 headers.insert("x-warp-error-code", code.parse().unwrap());
             }
             let error = classify(StatusCode::from_u16(status).unwrap(), &headers, body);
-            assert_eq!((error.reason, error.outcome, error.retry), (reason, outcome, retry), "{status} {body}");
+            assert_eq!(
+                (error.reason, error.outcome, error.retry),
+                (reason, outcome, retry),
+                "{status} {body}"
+            );
             assert!(body.is_empty() || !error.message.contains(body), "bodies go nowhere");
         }
     }

@@ -1,0 +1,175 @@
+//! One attempt at a turn: the body of one answer of the upstream, read as it comes and watched by three clocks.
+//!
+//! Reads only when polled and holds nothing back but an unfinished event, so a slow caller slows the upstream.
+//! Dropping an attempt ends the upstream's request.
+
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use http_body::Body as _;
+use tokio::time::{Instant, Sleep};
+use warp2api_proto::error::v1::ErrorReason;
+use warp2api_rpc::HttpBody;
+
+use crate::config::Clocks;
+use crate::error::TurnError;
+use crate::projection::Projection;
+use crate::sse::{SseDecoder, TooLarge};
+use crate::warp::payload;
+
+/// An answer of the upstream being read.
+pub(crate) struct Attempt<P: Projection> {
+    body: HttpBody,
+    decoder: SseDecoder,
+    projection: P,
+    out: VecDeque<P::Item>,
+    watch: Watch,
+    body_ended: bool,
+}
+
+impl<P: Projection> Attempt<P> {
+    /// Reads `body`, whose request was sent at `sent`.
+    pub(crate) fn new(
+        body: HttpBody,
+        projection: P,
+        sent: Instant,
+        clocks: Clocks,
+        max_event_bytes: usize,
+    ) -> Self {
+        Self {
+            body,
+            decoder: SseDecoder::new(max_event_bytes),
+            projection,
+            out: VecDeque::new(),
+            watch: Watch::new(sent, clocks),
+            body_ended: false,
+        }
+    }
+
+    /// Waits until the caller can be shown something.
+    pub(crate) async fn until_useful(&mut self) -> Result<(), TurnError> {
+        while !self.projection.is_useful(&self.out) {
+            std::future::poll_fn(|cx| self.poll_read(cx)).await?;
+        }
+        Ok(())
+    }
+
+    /// The next item. `None` when the turn ended well.
+    pub(crate) fn poll_item(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<P::Item, TurnError>>> {
+        loop {
+            if let Some(item) = self.out.pop_front() {
+                return Poll::Ready(Some(Ok(item)));
+            }
+            if self.projection.is_over() {
+                return Poll::Ready(None);
+            }
+            if let Err(error) = ready!(self.poll_read(cx)) {
+                return Poll::Ready(Some(Err(error)));
+            }
+        }
+    }
+
+    /// Reads one piece of the body. An error comes after the items that were read before it.
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), TurnError>> {
+        if self.body_ended {
+            return Poll::Ready(Err(interrupted()));
+        }
+        let frame = match Pin::new(&mut self.body).poll_frame(cx) {
+            Poll::Ready(frame) => frame,
+            Poll::Pending => return self.watch.poll(cx).map(Err),
+        };
+        let read = match frame {
+            Some(Ok(frame)) => match frame.data_ref() {
+                Some(bytes) => self.take(|decoder, on_data| decoder.push(bytes, on_data)),
+                None => Ok(()),
+            },
+            Some(Err(error)) => {
+                tracing::debug!(%error, "the upstream's stream broke");
+                Err(interrupted())
+            }
+            None => {
+                self.body_ended = true;
+                self.take(|decoder, on_data| decoder.finish(on_data))
+            }
+        };
+        self.watch.progressed();
+        if self.projection.is_over() {
+            // Its end lets the connection be used again.
+            let _end = Pin::new(&mut self.body).poll_frame(cx);
+        }
+        Poll::Ready(read)
+    }
+
+    fn take(
+        &mut self,
+        decode: impl FnOnce(
+            &mut SseDecoder,
+            &mut dyn FnMut(&[u8]) -> Result<(), TurnError>,
+        ) -> Result<(), TurnError>,
+    ) -> Result<(), TurnError> {
+        let Self { decoder, projection, out, .. } = self;
+        decode(decoder, &mut |data| {
+            if projection.is_over() {
+                return Ok(());
+            }
+            let event = payload::decode(data)
+                .map_err(|_| TurnError::malformed("the upstream sent an event that is not base64"))?;
+            projection.apply(event, out)
+        })
+    }
+}
+
+impl From<TooLarge> for TurnError {
+    fn from(error: TooLarge) -> Self {
+        Self::malformed(format!("the upstream sent an event larger than {} bytes", error.0))
+    }
+}
+
+/// A body that ends before the upstream has said so was cut off, however clean its end looks.
+fn interrupted() -> TurnError {
+    TurnError::upstream_fault(
+        ErrorReason::UpstreamInterrupted,
+        "the upstream's stream was cut off before it had finished",
+    )
+}
+
+/// The clocks of a stream. One timer, moved only when it goes off: progress costs no more than reading the time.
+struct Watch {
+    sent: Instant,
+    last_progress: Option<Instant>,
+    clocks: Clocks,
+    timer: Pin<Box<Sleep>>,
+}
+
+impl Watch {
+    fn new(sent: Instant, clocks: Clocks) -> Self {
+        let first = sent + clocks.first_event.min(clocks.lifetime);
+        Self { sent, last_progress: None, clocks, timer: Box::pin(tokio::time::sleep_until(first)) }
+    }
+
+    fn progressed(&mut self) {
+        self.last_progress = Some(Instant::now());
+    }
+
+    /// When the stream has been silent for too long, and what to say then.
+    fn limit(&self) -> (Instant, &'static str) {
+        let silence = match self.last_progress {
+            None => (self.sent + self.clocks.first_event, "the upstream did not answer in time"),
+            Some(last) => (last + self.clocks.gap, "the upstream fell silent in the middle of its answer"),
+        };
+        let lifetime = (self.sent + self.clocks.lifetime, "the turn took longer than a turn may take");
+        if lifetime.0 < silence.0 { lifetime } else { silence }
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<TurnError> {
+        loop {
+            ready!(self.timer.as_mut().poll(cx));
+            let (limit, message) = self.limit();
+            if Instant::now() >= limit {
+                return Poll::Ready(TurnError::upstream_fault(ErrorReason::UpstreamTimeout, message));
+            }
+            self.timer.as_mut().reset(limit);
+        }
+    }
+}

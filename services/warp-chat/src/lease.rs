@@ -1,0 +1,117 @@
+//! A credential on loan: taken from the pool, given back exactly once, whatever happens to the turn.
+
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use tokio_util::task::TaskTracker;
+use warp2api_proto::token_pool::v1::token_pool_client::TokenPoolClient;
+use warp2api_proto::token_pool::v1::{
+    AcquireCredentialRequest, CredentialOutcome, Lease, ReportCredentialOutcomeRequest,
+};
+use warp2api_rpc::{CallContext, Failure, GrpcEndpoint};
+
+use crate::error::TurnError;
+
+/// How long a report may take: the lease's expiry mends what is lost.
+const REPORT_TIME: Duration = Duration::from_secs(10);
+
+/// The pool, as a turn sees it.
+#[derive(Debug, Clone)]
+pub(crate) struct Lender {
+    pub(crate) pool: TokenPoolClient<GrpcEndpoint>,
+    /// Where reports run that nobody waits for.
+    pub(crate) tasks: TaskTracker,
+}
+
+impl Lender {
+    /// Leases the best credential that was not tried yet.
+    ///
+    /// Boxed, and borrowing nothing: rustc cannot prove a generated client's future `Send` behind references.
+    pub(crate) fn acquire(
+        &self,
+        context: &CallContext,
+        excluded: &[String],
+        lease_duration: Duration,
+        max_wait: Duration,
+    ) -> BoxFuture<'static, Result<LeaseGuard, Failure>> {
+        let request = AcquireCredentialRequest {
+            excluded_credentials: excluded.to_vec(),
+            lease_duration: prost_types::Duration::try_from(lease_duration).ok(),
+            max_wait: prost_types::Duration::try_from(max_wait).ok(),
+        };
+        let (lender, context) = (self.clone(), context.clone());
+        Box::pin(async move {
+            let response = lender.pool.clone().acquire_credential(context.request(request)).await;
+            let lease = response.map_err(|status| Failure::from(&status))?.into_inner().lease;
+            let lease = lease.ok_or_else(|| Failure::bug("the pool answered without a lease"))?;
+            Ok(LeaseGuard { lender, context, lease: Some(lease) })
+        })
+    }
+}
+
+/// A lease that is reported when it is dropped, as abandoned if nobody said otherwise.
+#[derive(Debug)]
+pub(crate) struct LeaseGuard {
+    lender: Lender,
+    context: CallContext,
+    lease: Option<Lease>,
+}
+
+impl LeaseGuard {
+    pub(crate) fn bearer(&self) -> &str {
+        self.lease.as_ref().map_or("", |lease| &lease.bearer)
+    }
+
+    pub(crate) fn credential(&self) -> &str {
+        self.lease.as_ref().map_or("", |lease| &lease.credential)
+    }
+
+    pub(crate) fn refreshable(&self) -> bool {
+        self.lease.as_ref().is_some_and(|lease| lease.refreshable)
+    }
+
+    /// Gives the lease back after a failure and waits until the pool knows: the next choice depends on it.
+    pub(crate) async fn give_back(mut self, error: &TurnError) {
+        if let Some(report) = self.report(error.outcome, error.retry_after, &error.message) {
+            report.await;
+        }
+    }
+
+    /// Gives the lease back without waiting.
+    pub(crate) fn finish(&mut self, outcome: CredentialOutcome, retry_after: Option<Duration>, detail: &str) {
+        if let Some(report) = self.report(outcome, retry_after, detail) {
+            let tasks = self.lender.tasks.clone();
+            tasks.spawn(report);
+        }
+    }
+
+    fn report(
+        &mut self,
+        outcome: CredentialOutcome,
+        retry_after: Option<Duration>,
+        detail: &str,
+    ) -> Option<impl Future<Output = ()> + Send + 'static> {
+        let lease = self.lease.take()?;
+        let mut pool = self.lender.pool.clone();
+        // The deadline of the call may be over; the report has its own.
+        let mut context = self.context.clone();
+        context.deadline = Some(tokio::time::Instant::now() + REPORT_TIME);
+        let request = ReportCredentialOutcomeRequest {
+            lease_id: lease.lease_id,
+            outcome: outcome.into(),
+            retry_after: retry_after.and_then(|wait| prost_types::Duration::try_from(wait).ok()),
+            detail: detail.to_owned(),
+        };
+        Some(async move {
+            if let Err(status) = pool.report_credential_outcome(context.request(request)).await {
+                tracing::warn!(code = ?status.code(), "the pool did not take a report; the lease will expire");
+            }
+        })
+    }
+}
+
+impl Drop for LeaseGuard {
+    fn drop(&mut self) {
+        self.finish(CredentialOutcome::Abandoned, None, "");
+    }
+}

@@ -1,0 +1,209 @@
+//! `WarpChat` as a gRPC service: check the message, run the turn, hand over its stream.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use prost::Message as _;
+use tokio::time::Instant;
+use tokio_util::task::TaskTracker;
+use tonic::{Request, Response, Status};
+use warp2api_proto::error::v1::ErrorReason;
+use warp2api_proto::token_pool::v1::token_pool_client::TokenPoolClient;
+use warp2api_proto::warp::multi_agent::v1 as warp;
+use warp2api_proto::warp_chat::v1::stream_chat_response::Started;
+use warp2api_proto::warp_chat::v1::tool_choice::Mode;
+use warp2api_proto::warp_chat::v1::warp_chat_server::WarpChat;
+use warp2api_proto::warp_chat::v1::{
+    GetChatModelRequest, GetChatModelResponse, ListChatModelsRequest, ListChatModelsResponse,
+    StreamChatRequest, Tool, ToolChoice,
+};
+use warp2api_proto::{opaque, value};
+use warp2api_rpc::{CallContext, Failure, GrpcEndpoint, HttpEndpoint, MAX_MESSAGE_BYTES};
+
+use crate::arrange::arrange;
+use crate::config::ChatConfig;
+use crate::conversation;
+use crate::lease::Lender;
+use crate::limits::Limiter;
+use crate::models::Models;
+use crate::projection::{ChatProjection, WarpProjection};
+use crate::turn::{TurnStream, Turns};
+use crate::upstream::{Upstream, UpstreamConfigError};
+use crate::warp::events::Reducer;
+use crate::warp::request::{self, OfferedTool};
+
+/// The service.
+#[derive(Debug, Clone)]
+pub struct WarpChatService {
+    turns: Arc<Turns>,
+    models: Arc<Models>,
+}
+
+impl WarpChatService {
+    /// A service that runs turns on `upstream` with credentials from `token_pool`. What outlives a call, the report
+    /// of a lease, runs on `tasks`.
+    ///
+    /// # Errors
+    /// When the upstream's address or a header of the client is unusable.
+    pub fn new(
+        config: ChatConfig,
+        upstream: HttpEndpoint,
+        token_pool: GrpcEndpoint,
+        tasks: TaskTracker,
+    ) -> Result<Self, UpstreamConfigError> {
+        let upstream = Upstream::new(upstream, &config)?;
+        let pool = TokenPoolClient::new(token_pool)
+            .max_decoding_message_size(MAX_MESSAGE_BYTES)
+            .max_encoding_message_size(MAX_MESSAGE_BYTES);
+        let lender = Lender { pool, tasks };
+        let turns = Turns { config: Arc::new(config), upstream, lender };
+        Ok(Self { turns: Arc::new(turns), models: Arc::new(Models::built_in()) })
+    }
+
+    fn prepare(&self, chat: StreamChatRequest) -> Result<Prepared, Failure> {
+        let limiter = chat.limits.clone();
+        // Once for the checks; each attempt has its own.
+        Limiter::new(limiter.clone())?;
+        let tools = offered_tools(chat.tools, chat.tool_choice)?;
+        let parsed = conversation::parse(chat.messages)?;
+        let delivery = warp2api_proto::warp_chat::v1::Delivery::try_from(chat.delivery)
+            .map_err(|_| Failure::invalid("delivery", "is not a known value"))?;
+        let config = &self.turns.config;
+        let model = self.models.resolve(&chat.model, &chat.reasoning_effort).to_owned();
+        let context = request::Context {
+            config,
+            model: &model,
+            tools,
+            parallel_tool_calls: chat.parallel_tool_calls.unwrap_or(true),
+            now: prost_types::Timestamp::from(SystemTime::now()),
+            next_id: || uuid::Uuid::new_v4().to_string(),
+        };
+        let message = request::build(arrange(parsed), context).encode_to_vec().into();
+        let started = Started { model, upstream: config.upstream_label.clone(), ..Default::default() };
+        Ok(Prepared { message, limiter, delivery, started })
+    }
+}
+
+struct Prepared {
+    message: bytes::Bytes,
+    limiter: Option<warp2api_proto::warp_chat::v1::Limits>,
+    delivery: warp2api_proto::warp_chat::v1::Delivery,
+    started: Started,
+}
+
+type ChatStream = TurnStream<ChatProjection>;
+type WarpStream = TurnStream<WarpProjection>;
+
+#[tonic::async_trait]
+impl WarpChat for WarpChatService {
+    type StreamChatStream = ChatStream;
+    type StreamWarpStream = WarpStream;
+
+    async fn stream_chat(
+        &self,
+        request: Request<StreamChatRequest>,
+    ) -> Result<Response<Self::StreamChatStream>, Status> {
+        let context = CallContext::from_metadata(request.metadata(), Instant::now());
+        let Prepared { message, limiter, delivery, started } = self.prepare(request.into_inner())?;
+        let projection = || {
+            let limiter = Limiter::new(limiter.clone()).unwrap_or_default();
+            ChatProjection::new(Reducer::new(delivery, started.clone()), limiter)
+        };
+        let stream = self.turns.clone().open(context, message, projection).await?;
+        Ok(Response::new(stream))
+    }
+
+    async fn stream_warp(
+        &self,
+        request: Request<opaque::Request>,
+    ) -> Result<Response<Self::StreamWarpStream>, Status> {
+        let context = CallContext::from_metadata(request.metadata(), Instant::now());
+        let message = request.into_inner().bytes;
+        if warp::Request::decode(message.clone()).is_err() {
+            let words = "the message is not a warp.multi_agent.v1.Request";
+            return Err(Failure::new(ErrorReason::MalformedMessage, words).into());
+        }
+        let stream = self.turns.clone().open(context, message, WarpProjection::default).await?;
+        Ok(Response::new(stream))
+    }
+
+    async fn list_chat_models(
+        &self,
+        request: Request<ListChatModelsRequest>,
+    ) -> Result<Response<ListChatModelsResponse>, Status> {
+        let ListChatModelsRequest { page_size, page_token } = request.into_inner();
+        let page = warp2api_rpc::page::Page::parse(page_size, &page_token, 1000, 1000)?;
+        let (chat_models, next_page_token) = page.cut(self.models.list());
+        Ok(Response::new(ListChatModelsResponse { chat_models, next_page_token }))
+    }
+
+    async fn get_chat_model(
+        &self,
+        request: Request<GetChatModelRequest>,
+    ) -> Result<Response<GetChatModelResponse>, Status> {
+        let name = request.into_inner().name;
+        let Some(id) = name.strip_prefix("chatModels/") else {
+            return Err(Failure::invalid("name", "must begin with `chatModels/`").into());
+        };
+        let chat_model = self.models.get(id).ok_or_else(|| {
+            Failure::new(ErrorReason::ModelNotFound, format!("no model named `{id}` is known"))
+                .with_metadata("model", id)
+        })?;
+        Ok(Response::new(GetChatModelResponse { chat_model: Some(chat_model) }))
+    }
+}
+
+/// The tools that the choice leaves, in the order they were given.
+fn offered_tools(tools: Vec<Tool>, choice: Option<ToolChoice>) -> Result<Vec<OfferedTool>, Failure> {
+    let mut offered = Vec::with_capacity(tools.len());
+    let mut names = HashSet::new();
+    for (index, tool) in tools.into_iter().enumerate() {
+        let path = format!("tools[{index}]");
+        if tool.name.is_empty() {
+            return Err(Failure::invalid(format!("{path}.name"), "must be set"));
+        }
+        if !names.insert(tool.name.clone()) {
+            return Err(Failure::invalid(format!("{path}.name"), "is the name of another tool too"));
+        }
+        let mut schema =
+            conversation::json_object(&tool.parameters_json, &format!("{path}.parameters_json"))?;
+        if schema.fields.is_empty() {
+            schema = no_arguments();
+        }
+        offered.push(OfferedTool { name: tool.name, description: tool.description, schema });
+    }
+    let Some(choice) = choice else { return Ok(offered) };
+    for (index, name) in choice.tool_names.iter().enumerate() {
+        if !names.contains(name) {
+            let path = format!("tool_choice.tool_names[{index}]");
+            return Err(Failure::invalid(path, "is not the name of an offered tool"));
+        }
+    }
+    match choice.mode() {
+        Mode::None => offered.clear(),
+        Mode::Required => {
+            let words = "the upstream cannot be made to call a tool";
+            return Err(Failure::new(ErrorReason::UnsupportedField, format!("tool_choice.mode: {words}"))
+                .with_field("tool_choice.mode", words));
+        }
+        Mode::Unspecified | Mode::Auto => {
+            if !choice.tool_names.is_empty() {
+                offered.retain(|tool| choice.tool_names.contains(&tool.name));
+            }
+        }
+    }
+    Ok(offered)
+}
+
+/// The schema of a tool that takes none: an object without properties.
+fn no_arguments() -> value::Struct {
+    let text = |text: &str| Some(value::Value { kind: Some(value::Kind::String(text.to_owned())) });
+    let empty = Some(value::Value { kind: Some(value::Kind::Struct(value::Struct::default())) });
+    value::Struct {
+        fields: vec![
+            value::Field { key: "type".to_owned(), value: text("object") },
+            value::Field { key: "properties".to_owned(), value: empty },
+        ],
+    }
+}

@@ -1,0 +1,159 @@
+//! One turn: lease, send, read until the caller can be shown something; before that, try again where it may help.
+//!
+//! Walking the pool and repeating are two things. A credential that is refused, limited or exhausted is left for the
+//! next one at once, until the pool has no more. A fault of the upstream is met with the same credential again, after
+//! a pause, a few times. Once the first item is out there is no second attempt: the error is the end.
+
+use std::collections::HashSet;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_core::Stream;
+use futures_util::future::BoxFuture;
+use tokio::time::Instant;
+use tonic::Status;
+use warp2api_proto::error::v1::ErrorReason;
+use warp2api_proto::token_pool::v1::CredentialOutcome;
+use warp2api_rpc::{CallContext, Failure, HttpBody};
+
+use crate::attempt::Attempt;
+use crate::config::{ChatConfig, OnQuota};
+use crate::error::{Retry, TurnError};
+use crate::lease::{LeaseGuard, Lender};
+use crate::projection::Projection;
+use crate::upstream::Upstream;
+
+/// How long a turn waits for a credential when all that could serve are in use.
+const MAX_WAIT: Duration = Duration::from_secs(30);
+/// A lease outlives its stream by this, so that it never expires under a turn that runs.
+const LEASE_MARGIN: Duration = Duration::from_secs(60);
+
+/// What every turn needs.
+#[derive(Debug)]
+pub(crate) struct Turns {
+    pub(crate) config: Arc<ChatConfig>,
+    pub(crate) upstream: Upstream,
+    pub(crate) lender: Lender,
+}
+
+impl Turns {
+    /// Runs attempts until one can be shown to the caller.
+    pub(crate) async fn open<P: Projection>(
+        self: Arc<Self>,
+        context: CallContext,
+        message: Bytes,
+        projection: impl Fn() -> P,
+    ) -> Result<TurnStream<P>, Failure> {
+        let lease_duration = self.config.clocks.lifetime + LEASE_MARGIN;
+        let mut excluded = Vec::new();
+        let mut renewed = HashSet::new();
+        let mut retries = 0;
+        let mut last_error: Option<TurnError> = None;
+        loop {
+            let acquired = self.lender.acquire(&context, &excluded, lease_duration, MAX_WAIT).await;
+            let lease = acquired.map_err(|failure| pool_ended(failure, last_error.take()))?;
+            let error = loop {
+                let head = self.upstream.send(message.clone(), lease.bearer());
+                match attempt(head, projection(), &self.config).await {
+                    Ok(attempt) => return Ok(TurnStream { attempt: Some(attempt), lease }),
+                    Err(error)
+                        if error.retry == Retry::SameCredential && retries < self.config.max_retries =>
+                    {
+                        tracing::debug!(%error, retries, "trying the same credential again");
+                        tokio::time::sleep(self.pause(retries)).await;
+                        retries += 1;
+                    }
+                    Err(error) => break error,
+                }
+            };
+            let credential = lease.credential().to_owned();
+            let renewable = lease.refreshable() && error.outcome == CredentialOutcome::Rejected;
+            lease.give_back(&error).await;
+            let quota_is_final =
+                error.outcome == CredentialOutcome::QuotaExhausted && self.config.on_quota == OnQuota::Fail;
+            if error.retry != Retry::NextCredential || quota_is_final {
+                return Err(error.into());
+            }
+            tracing::debug!(%error, credential.name = credential, "going on with the next credential");
+            // A bearer that ran out before its time is renewed once; after that the credential itself is bad.
+            if !renewable || !renewed.insert(credential.clone()) {
+                excluded.push(credential);
+            }
+            last_error = Some(error);
+        }
+    }
+
+    /// Doubles each time, with up to half of it on top so that many turns do not come back at once.
+    fn pause(&self, retries: u32) -> Duration {
+        let pause = self.config.retry_pause.saturating_mul(2u32.saturating_pow(retries));
+        let jitter = f64::from(uuid::Uuid::new_v4().as_bytes()[0]) / 255.0;
+        pause + pause.mul_f64(jitter / 2.0)
+    }
+}
+
+/// Sends a request and reads its answer until the caller can be shown something.
+async fn attempt<P: Projection>(
+    head: BoxFuture<'static, Result<HttpBody, TurnError>>,
+    projection: P,
+    config: &ChatConfig,
+) -> Result<Attempt<P>, TurnError> {
+    let sent = Instant::now();
+    let clocks = config.clocks;
+    let body = tokio::time::timeout_at(sent + clocks.first_event, head).await.map_err(|_| {
+        TurnError::upstream_fault(ErrorReason::UpstreamTimeout, "the upstream did not answer in time")
+    })??;
+    let mut attempt = Attempt::new(body, projection, sent, clocks, config.max_event_bytes);
+    attempt.until_useful().await?;
+    Ok(attempt)
+}
+
+/// The pool has no more. What the last credential failed with says more than that, and the pool says when to come
+/// back.
+fn pool_ended(failure: Failure, last_error: Option<TurnError>) -> Failure {
+    match last_error {
+        Some(error) if failure.reason != ErrorReason::ServiceUnreachable => {
+            let wait = error.retry_after.or(failure.retry_after);
+            Failure::from(error).with_retry_after(wait)
+        }
+        _ => failure,
+    }
+}
+
+/// A turn that has begun to answer. Dropping it ends the upstream's request and gives the lease back.
+pub struct TurnStream<P: Projection> {
+    attempt: Option<Attempt<P>>,
+    lease: LeaseGuard,
+}
+
+impl<P: Projection> std::fmt::Debug for TurnStream<P> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("TurnStream").field("lease", &self.lease).finish_non_exhaustive()
+    }
+}
+
+impl<P: Projection> Stream for TurnStream<P> {
+    type Item = Result<P::Item, Status>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let Some(attempt) = &mut self.attempt else { return Poll::Ready(None) };
+        let ended = match ready!(attempt.poll_item(cx)) {
+            Some(Ok(item)) => return Poll::Ready(Some(Ok(item))),
+            Some(Err(error)) => Some(error),
+            None => None,
+        };
+        self.attempt = None;
+        Poll::Ready(match ended {
+            None => {
+                self.lease.finish(CredentialOutcome::Success, None, "");
+                None
+            }
+            Some(error) => {
+                self.lease.finish(error.outcome, error.retry_after, &error.message);
+                Some(Err(Failure::from(error).into()))
+            }
+        })
+    }
+}
