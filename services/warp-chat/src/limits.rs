@@ -70,11 +70,12 @@ impl Limiter {
 
     fn look_for_stop(&mut self, piece: &str, out: &mut VecDeque<Event>) {
         self.held.push_str(piece);
+        // The one that is complete first counts: a later one may not have come yet, depending on the pieces.
         let found = self
             .stop_sequences
             .iter()
             .filter_map(|stop| self.held.find(stop.as_str()).map(|at| (at, stop)))
-            .min_by_key(|(at, _)| *at)
+            .min_by_key(|(at, stop)| (at + stop.len(), *at))
             .map(|(at, stop)| (at, stop.clone()));
         if let Some((at, stop_sequence)) = found {
             let mut text = std::mem::take(&mut self.held);
