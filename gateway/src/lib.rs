@@ -1,1 +1,17 @@
-//! The OpenAI-compatible edge.
+//! The edge: OpenAI's HTTP dialect in front of `WarpChat`.
+//!
+//! What a request means and what an answer looks like is decided in `warp2api-openai`, without IO. Here are the
+//! routes, who may use them, the body of a stream, and what HTTP itself wants. The edge knows no credential.
+
+mod api_keys;
+mod body;
+mod config;
+mod failure;
+mod request_id;
+mod router;
+mod routes;
+mod stream;
+
+pub use api_keys::ApiKeys;
+pub use config::GatewayConfig;
+pub use router::router;

@@ -1,0 +1,33 @@
+//! What the edge can be told beforehand.
+
+use std::time::Duration;
+
+use crate::api_keys::ApiKeys;
+
+/// How the edge behaves.
+#[derive(Debug, Clone)]
+pub struct GatewayConfig {
+    /// Who may come in.
+    pub api_keys: ApiKeys,
+    /// The largest request body in bytes.
+    pub max_body_bytes: usize,
+    /// How long a request body may take to arrive.
+    pub body_timeout: Duration,
+    /// After how long a silence a stream gets a comment, so that proxies keep it open. Zero means never.
+    pub keep_alive: Duration,
+    /// After how long a streamed request is answered with its head though nothing has come from the upstream yet.
+    /// Until then a failure has its own status; after it, it is the last frame.
+    pub commit_after: Duration,
+}
+
+impl Default for GatewayConfig {
+    fn default() -> Self {
+        Self {
+            api_keys: ApiKeys::default(),
+            max_body_bytes: 32 * 1024 * 1024,
+            body_timeout: Duration::from_secs(60),
+            keep_alive: Duration::from_secs(15),
+            commit_after: Duration::from_secs(15),
+        }
+    }
+}

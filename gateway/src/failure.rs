@@ -1,0 +1,49 @@
+//! From a failure to an answer of the edge: OpenAI's error object, with the headers that say when to try again.
+
+use axum::response::{IntoResponse, Response};
+use http::header::CONTENT_TYPE;
+use http::{HeaderName, HeaderValue, StatusCode};
+use tonic::Status;
+use warp2api_openai::error::{Problem, param_of_field};
+use warp2api_proto::error::v1::ErrorReason;
+use warp2api_rpc::Failure;
+
+/// An answer that is an error object.
+#[derive(Debug)]
+pub(crate) struct Refusal(pub(crate) Problem);
+
+impl From<Problem> for Refusal {
+    fn from(problem: Problem) -> Self {
+        Self(problem)
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let Self(problem) = self;
+        if problem.reason == ErrorReason::Bug {
+            tracing::error!(message = problem.message, "a request failed by a fault of our own");
+        }
+        let mut response = problem.body().into_response();
+        *response.status_mut() =
+            StatusCode::from_u16(problem.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        for (name, value) in problem.headers() {
+            if let Ok(value) = HeaderValue::try_from(value) {
+                headers.insert(HeaderName::from_static(name), value);
+            }
+        }
+        response
+    }
+}
+
+/// What a service said, in the caller's terms: the first field at fault becomes `param`.
+pub(crate) fn problem_of(status: &Status) -> Problem {
+    let failure = Failure::from(status);
+    let mut problem = Problem::new(failure.reason, failure.message).with_retry_after(failure.retry_after);
+    if let Some(violation) = failure.violations.first() {
+        problem = problem.with_param(param_of_field(&violation.field));
+    }
+    problem
+}

@@ -1,0 +1,115 @@
+//! The routes of the edge and what stands before them.
+
+use std::sync::{Arc, RwLock};
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use http::{HeaderMap, HeaderName, HeaderValue};
+use warp2api_openai::error::Problem;
+use warp2api_proto::error::v1::ErrorReason;
+use warp2api_proto::warp_chat::v1::warp_chat_client::WarpChatClient;
+use warp2api_rpc::{GrpcEndpoint, MAX_MESSAGE_BYTES};
+
+use crate::config::GatewayConfig;
+use crate::failure::Refusal;
+use crate::request_id;
+use crate::routes::{chat_completions, health, models};
+
+/// Names the upstream on every answer of a chat.
+pub(crate) static UPSTREAM_HEADER: HeaderName = HeaderName::from_static("x-warp2api-upstream");
+
+/// What the routes share.
+#[derive(Debug, Clone)]
+pub(crate) struct Edge(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    config: GatewayConfig,
+    warp_chat: WarpChatClient<GrpcEndpoint>,
+    /// Where chats run, as far as it is known: told at the start, or by the first chat.
+    upstream: RwLock<Option<HeaderValue>>,
+}
+
+impl Edge {
+    pub(crate) fn config(&self) -> &GatewayConfig {
+        &self.0.config
+    }
+
+    pub(crate) fn warp_chat(&self) -> WarpChatClient<GrpcEndpoint> {
+        self.0.warp_chat.clone()
+    }
+
+    /// Where chats run.
+    pub(crate) fn upstream(&self) -> Option<String> {
+        self.known_upstream().and_then(|value| value.to_str().ok().map(str::to_owned))
+    }
+
+    pub(crate) fn name_upstream(&self, headers: &mut HeaderMap) {
+        if let Some(upstream) = self.known_upstream() {
+            headers.insert(&UPSTREAM_HEADER, upstream);
+        }
+    }
+
+    pub(crate) fn learn_upstream(&self, name: &str) {
+        if self.known_upstream().is_some_and(|known| known == name) {
+            return;
+        }
+        if let (Ok(value), Ok(mut upstream)) = (HeaderValue::from_str(name), self.0.upstream.write()) {
+            *upstream = Some(value);
+        }
+    }
+
+    fn known_upstream(&self) -> Option<HeaderValue> {
+        self.0.upstream.read().ok().and_then(|upstream| upstream.clone())
+    }
+}
+
+/// The edge as a router. `upstream` is where chats run, if that is known from the start.
+pub fn router(config: GatewayConfig, warp_chat: GrpcEndpoint, upstream: Option<&str>) -> Router {
+    let warp_chat = WarpChatClient::new(warp_chat)
+        .max_decoding_message_size(MAX_MESSAGE_BYTES)
+        .max_encoding_message_size(MAX_MESSAGE_BYTES);
+    let upstream = RwLock::new(upstream.and_then(|name| HeaderValue::from_str(name).ok()));
+    let edge = Edge(Arc::new(Shared { config, warp_chat, upstream }));
+
+    // With and without `/v1`: clients disagree on what a base URL is.
+    let api = Router::new()
+        .route("/v1/chat/completions", post(chat_completions::create))
+        .route("/chat/completions", post(chat_completions::create))
+        .route("/v1/models", get(models::list))
+        .route("/models", get(models::list))
+        .route("/v1/models/{*id}", get(models::get))
+        .route("/models/{*id}", get(models::get))
+        .route_layer(middleware::from_fn_with_state(edge.clone(), admit));
+    Router::new()
+        .route("/", get(health::health))
+        .route("/healthz", get(health::health))
+        .merge(api)
+        .fallback(no_such_route)
+        .method_not_allowed_fallback(no_such_method)
+        .with_state(edge)
+        // Outermost, so that every answer has one, errors included.
+        .layer(middleware::from_fn(request_id::settle))
+}
+
+/// Lets a request in, or not, before its body is looked at.
+async fn admit(State(edge): State<Edge>, request: Request, next: Next) -> Response {
+    if edge.config().api_keys.admit(request.headers()) {
+        return next.run(request).await;
+    }
+    let words = "the API key is missing or wrong; send it as `Authorization: Bearer KEY`";
+    Refusal(Problem::new(ErrorReason::ApiKeyInvalid, words)).into_response()
+}
+
+async fn no_such_route(request: Request) -> Response {
+    let words = format!("there is nothing at {} {}", request.method(), request.uri().path());
+    Refusal(Problem::new(ErrorReason::RouteNotFound, words)).into_response()
+}
+
+async fn no_such_method(request: Request) -> Response {
+    let words = format!("{} does not take {}", request.uri().path(), request.method());
+    Refusal(Problem::new(ErrorReason::MethodNotAllowed, words)).into_response()
+}

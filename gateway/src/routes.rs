@@ -1,0 +1,5 @@
+//! One file for each family of routes.
+
+pub(crate) mod chat_completions;
+pub(crate) mod health;
+pub(crate) mod models;

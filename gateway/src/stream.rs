@@ -1,0 +1,140 @@
+//! The body of a streamed answer: events of the chat in, server-sent events out.
+//!
+//! No task and no channel: the body is polled by the connection, polls the call, and writes what is ready into one
+//! buffer. An event is never cut; events that are ready together go out together. Dropping the body ends the call,
+//! and with it everything up to the upstream's socket.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use futures_core::Stream as _;
+use futures_util::future::BoxFuture;
+use http_body::{Body, Frame};
+use tokio::time::{Instant, Sleep};
+use tonic::{Response, Status, Streaming};
+use warp2api_openai::ChunkStream;
+use warp2api_openai::error::Problem;
+use warp2api_proto::warp_chat::v1::StreamChatResponse;
+
+use crate::failure::problem_of;
+
+/// How much is written before the connection gets a say.
+const ENOUGH_BYTES: usize = 32 * 1024;
+
+/// A call of `StreamChat` that has not been answered yet.
+pub(crate) type Call = BoxFuture<'static, Result<Response<Streaming<StreamChatResponse>>, Status>>;
+
+/// The body of a streamed chat completion.
+pub(crate) struct ChatBody {
+    source: Source,
+    chunks: ChunkStream,
+    buffer: BytesMut,
+    keep_alive: Option<KeepAlive>,
+}
+
+/// Where events come from.
+pub(crate) enum Source {
+    /// The head was sent before the upstream began to answer.
+    Waiting(Call),
+    /// The call is being answered.
+    Answering(Box<Streaming<StreamChatResponse>>),
+    /// Everything has been said.
+    Over,
+}
+
+impl ChatBody {
+    pub(crate) fn new(source: Source, chunks: ChunkStream, keep_alive: Duration) -> Self {
+        let keep_alive = (!keep_alive.is_zero()).then(|| KeepAlive::new(keep_alive));
+        Self { source, chunks, buffer: BytesMut::with_capacity(4096), keep_alive }
+    }
+
+    /// Writes an event that was read already.
+    pub(crate) fn push(&mut self, event: &StreamChatResponse) {
+        self.chunks.step(event, &mut self.buffer);
+    }
+
+    fn finish(&mut self, outcome: Result<(), &Problem>) {
+        self.chunks.finish(outcome, &mut self.buffer);
+        self.source = Source::Over;
+    }
+
+    /// Reads one event. Pending when none is ready, `None` when there are no more.
+    fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<()>> {
+        match &mut self.source {
+            Source::Waiting(call) => match ready!(call.as_mut().poll(cx)) {
+                Ok(response) => self.source = Source::Answering(Box::new(response.into_inner())),
+                Err(status) => self.finish(Err(&problem_of(&status))),
+            },
+            Source::Answering(events) => match ready!(Pin::new(events).poll_next(cx)) {
+                Some(Ok(event)) => self.chunks.step(&event, &mut self.buffer),
+                Some(Err(status)) => self.finish(Err(&problem_of(&status))),
+                None => self.finish(Ok(())),
+            },
+            Source::Over => return Poll::Ready(None),
+        }
+        Poll::Ready(Some(()))
+    }
+}
+
+impl Body for ChatBody {
+    type Data = Bytes;
+    type Error = std::convert::Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        let this = &mut *self;
+        let over = loop {
+            if this.buffer.len() >= ENOUGH_BYTES {
+                break false;
+            }
+            match this.poll_event(cx) {
+                Poll::Ready(Some(())) => {}
+                Poll::Ready(None) => break true,
+                Poll::Pending => break false,
+            }
+        };
+        if this.buffer.is_empty() {
+            if over {
+                return Poll::Ready(None);
+            }
+            match &mut this.keep_alive {
+                Some(keep_alive) => ready!(keep_alive.poll(cx)),
+                None => return Poll::Pending,
+            }
+            this.chunks.keep_alive(&mut this.buffer);
+        }
+        if let Some(keep_alive) = &mut this.keep_alive {
+            keep_alive.last = Instant::now();
+        }
+        Poll::Ready(Some(Ok(Frame::data(this.buffer.split().freeze()))))
+    }
+}
+
+/// Goes off when nothing was written for a while. The timer is moved only when it goes off.
+struct KeepAlive {
+    every: Duration,
+    last: Instant,
+    timer: Pin<Box<Sleep>>,
+}
+
+impl KeepAlive {
+    fn new(every: Duration) -> Self {
+        Self { every, last: Instant::now(), timer: Box::pin(tokio::time::sleep(every)) }
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            ready!(self.timer.as_mut().poll(cx));
+            let due = self.last + self.every;
+            let now = Instant::now();
+            self.timer.as_mut().reset(if now < due { due } else { now + self.every });
+            if now >= due {
+                return Poll::Ready(());
+            }
+        }
+    }
+}
