@@ -36,6 +36,8 @@ pub(crate) struct AnswerBody {
     /// When the last piece of the step was due, and whether the wait for the next one is over.
     due: Option<Instant>,
     waited: bool,
+    /// Whether the reader had a turn to pass on what it has, before the connection breaks.
+    flushed: bool,
     scratch: Writer,
     random: Ids,
     /// The size, where the whole body is known.
@@ -59,13 +61,14 @@ impl AnswerBody {
             Delivery::Random { seed, .. } => seed,
             Delivery::Events | Delivery::Bytes(_) | Delivery::Drip(..) | Delivery::Together(_) => 0,
         };
-        let mut body = Self {
+        let body = Self {
             script,
             events: 0,
             buffer: BytesMut::new(),
             timer: None,
             due: None,
             waited: false,
+            flushed: false,
             scratch: Writer::default(),
             random: Ids::new(seed, 0),
             size: None,
@@ -150,7 +153,7 @@ impl AnswerBody {
     }
 
     /// Tells the record as soon as nothing is left, since nobody may ask again.
-    fn note_end(&mut self) {
+    fn note_end(&self) {
         if self.is_over() {
             self.running.finish();
         }
@@ -169,7 +172,7 @@ impl AnswerBody {
                 Next::Wait(due) if self.buffer.is_empty() => ready!(self.poll_until(cx, due)),
                 Next::Stall if self.buffer.is_empty() => return Poll::Pending,
                 Next::End if self.buffer.is_empty() => return Poll::Ready(None),
-                Next::Fail if self.buffer.is_empty() => return Poll::Ready(Some(Err(Broken))),
+                Next::Fail if self.buffer.is_empty() => return self.poll_break(cx),
                 Next::Wait(due) => {
                     self.timer = Some(Box::pin(tokio::time::sleep_until(due)));
                     break;
@@ -179,6 +182,16 @@ impl AnswerBody {
         }
         let len = if by_events { self.buffer.len() } else { wanted.min(self.buffer.len()) };
         Poll::Ready(Some(Ok(self.buffer.split_to(len).freeze())))
+    }
+
+    /// Breaks the connection. An HTTP server that sees the error throws away what it has not written yet, so it gets a
+    /// turn to write first.
+    fn poll_break(&mut self, cx: &Context<'_>) -> Poll<Option<Result<Bytes, Broken>>> {
+        if !std::mem::replace(&mut self.flushed, true) {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        Poll::Ready(Some(Err(Broken)))
     }
 
     fn poll_until(&mut self, cx: &mut Context<'_>, due: Instant) -> Poll<()> {
@@ -202,7 +215,7 @@ impl AnswerBody {
                     Next::Frame(frame) => return Poll::Ready(Some(Ok(frame))),
                     Next::Wait(due) => ready!(self.poll_until(cx, due)),
                     Next::Stall => return Poll::Pending,
-                    Next::Fail => return Poll::Ready(Some(Err(Broken))),
+                    Next::Fail => return self.poll_break(cx),
                     Next::End => return Poll::Ready(None),
                 }
             },

@@ -8,11 +8,14 @@ use serde_json::{Map, Value};
 
 use crate::json;
 
+/// The name of a tool and the arguments it shall be called with.
+pub(crate) type WantedCall<'a> = (&'a str, Map<String, Value>);
+
 /// What a text asks for.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Command<'a> {
     /// Calls of tools, in their order, whether offered or not.
-    CallTools(Vec<(&'a str, Map<String, Value>)>),
+    CallTools(Vec<WantedCall<'a>>),
     /// Just this text.
     SayExactly(&'a str),
     /// Just this text, slowly.
@@ -67,7 +70,7 @@ fn rest_of(text: &str) -> &str {
 }
 
 /// Each `call the tool NAME with {json}`, and where the first one begins.
-fn calls<'a>(text: &'a str, lower: &str) -> (Option<usize>, Vec<(&'a str, Map<String, Value>)>) {
+fn calls<'a>(text: &'a str, lower: &str) -> (Option<usize>, Vec<WantedCall<'a>>) {
     const PHRASE: &str = "call the tool ";
     let (mut first, mut calls, mut from) = (None, Vec::new(), 0);
     while let Some(at) = lower[from..].find(PHRASE).map(|at| from + at) {

@@ -316,7 +316,7 @@ impl Running {
     }
 
     /// The answer has been sent. Further calls change nothing.
-    pub(crate) fn finish(&mut self) {
+    pub(crate) fn finish(&self) {
         self.end(FINISHED);
     }
 

@@ -2,10 +2,8 @@
 
 use std::time::Duration;
 
-use serde_json::{Map, Value};
-
 use crate::message::ToolCall;
-use crate::phrase::{self, Command, pieces};
+use crate::phrase::{self, Command, WantedCall, pieces};
 use crate::results::{self, Said};
 use crate::scenario::Part;
 use crate::turn::{Content, InputItem, ResultOfCall, Task, Turn};
@@ -128,7 +126,7 @@ fn called_tool<'a>(tasks: &[Task<'a>], call_id: &str) -> &'a str {
 }
 
 /// The calls of tools that are offered. Without any: a text.
-fn call_or_explain(turn: &Turn<'_>, text: &str, calls: Vec<(&str, Map<String, Value>)>) -> Vec<Part> {
+fn call_or_explain(turn: &Turn<'_>, text: &str, calls: Vec<WantedCall<'_>>) -> Vec<Part> {
     let wanted: Vec<&str> = calls.iter().map(|(name, _)| *name).collect();
     let parts: Vec<Part> = calls
         .into_iter()

@@ -39,7 +39,7 @@ fn bodies_have_a_budget_and_the_newest_is_kept() {
 #[test]
 fn an_answer_has_one_fate() {
     let record = Record::new(10, 10);
-    let (mut sent, left) = (record.add(chat("")), record.add(chat("")));
+    let (sent, left) = (record.add(chat("")), record.add(chat("")));
     assert_eq!((record.running(), record.most_running()), (2, 2));
 
     sent.finish();
@@ -67,7 +67,7 @@ fn only_answers_of_the_ai_endpoint_are_counted() {
 #[tokio::test(start_paused = true)]
 async fn waiting_ends_with_the_level_or_the_time() {
     let record = Record::new(10, 10);
-    let mut running = record.add(chat(""));
+    let running = record.add(chat(""));
     assert_eq!(record.wait_until(|record| record.running() == 1, SOON).await, Ok(()));
     assert_eq!(record.wait_until(|record| record.finished() == 1, SOON).await, Err(NotInTime));
 
