@@ -115,9 +115,8 @@ impl AnswerBody {
                 Some(Step::Fail) => return Next::Fail,
                 Some(Step::Pause(_)) => (None, true),
                 Some(Step::Frame(frame)) => (Some(std::mem::take(frame)), true),
-                Some(Step::Repeat { left: 0, .. }) => (None, true),
                 Some(Step::Repeat { frame, left, .. }) => {
-                    *left -= 1;
+                    *left = left.saturating_sub(1);
                     (Some(frame.clone()), *left == 0)
                 }
                 Some(Step::Append(append)) => {

@@ -35,7 +35,7 @@ pub(crate) enum Step {
     Frame(Bytes),
     /// Frames that append the rest of a text to a message, one for each piece.
     Append(Append),
-    /// The same frame several times, with this time before each.
+    /// The same frame at least once, with this time before each.
     Repeat { frame: Bytes, left: u32, every: Duration },
     /// Nothing for this time.
     Pause(Duration),
@@ -265,10 +265,12 @@ impl<'a> Writing<'a> {
         self.pieces += count as usize;
         let first = self.finish_message(Message::agent_output(&id, piece));
         self.add(first);
-        let mut event = Writer::default();
-        crate::event::write_append(&mut event, &self.task_id, &id, TextField::Output, piece);
-        let frame = self.scenario.framing.frame(event.as_slice());
-        self.steps.push_back(Step::Repeat { frame, left, every });
+        if left > 0 {
+            let mut event = Writer::default();
+            crate::event::write_append(&mut event, &self.task_id, &id, TextField::Output, piece);
+            let frame = self.scenario.framing.frame(event.as_slice());
+            self.steps.push_back(Step::Repeat { frame, left, every });
+        }
     }
 
     fn late_call(&mut self, call: &ToolCall) {

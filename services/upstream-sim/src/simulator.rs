@@ -186,6 +186,11 @@ impl Simulator {
         self.state().scenarios.push_back(scenario);
     }
 
+    /// Answers the next `times` requests to the AI endpoint that are in order with this scenario.
+    pub fn enqueue_times(&self, times: usize, scenario: &Scenario) {
+        self.state().scenarios.extend(std::iter::repeat_n(scenario.clone(), times));
+    }
+
     /// Answers every request with this bearer with this scenario, unless one is queued.
     pub fn on_bearer(&self, bearer: &str, scenario: Scenario) {
         self.state().bearer_scenarios.insert(Fingerprint::of(bearer), scenario);

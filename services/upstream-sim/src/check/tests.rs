@@ -1,3 +1,5 @@
+use proptest::prelude::*;
+
 use super::*;
 use crate::testing::{RequestBuilder, request, write_text_result};
 
@@ -225,4 +227,49 @@ fn texts_are_like_the_real_ones() {
         Violation::ResultWithoutCall { call_id: id("z") }.to_string(),
         "No tool call found for tool_result with id \"z\""
     );
+}
+
+proptest! {
+    #[test]
+    fn whatever_comes_is_judged_and_answered(
+        changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..8),
+        end in any::<prop::sample::Index>(),
+    ) {
+        let request = request().offering(&["f"]).said("do").called("a", "f").got("a", "1").called("b", "f");
+        let mut bytes = request.giving("b", "2").asking("call the tool f with {\"a\":1}").build();
+        for (at, byte) in changes {
+            let at = at.index(bytes.len());
+            bytes[at] = byte;
+        }
+        bytes.truncate(bytes.len().saturating_sub(end.index(4)));
+
+        if let Ok(turn) = Turn::read(&bytes) {
+            check(&turn);
+            prop_assert!(!crate::reply::reply(&turn).is_empty());
+        }
+    }
+
+    #[test]
+    fn rounds_in_order_pass_and_a_missing_result_never_does(
+        rounds in prop::collection::vec(1..4usize, 1..5), missing in any::<prop::sample::Index>()
+    ) {
+        let total: usize = rounds.iter().sum();
+        let missing = missing.index(total);
+        let build = |skipped: Option<usize>| {
+            let (mut request, mut next) = (request().said("do"), 0);
+            for calls in &rounds {
+                let ids = next..next + calls;
+                next += calls;
+                request = ids.clone().fold(request, |request, id| request.called(&id.to_string(), "f"));
+                request = ids
+                    .filter(|id| Some(*id) != skipped)
+                    .fold(request, |request, id| request.got(&id.to_string(), "1"));
+            }
+            request.answered("done").asking("and?")
+        };
+
+        prop_assert_eq!(found(&build(None)), []);
+        let expected = Violation::CallWithoutResult { call_id: missing.to_string() };
+        prop_assert_eq!(found(&build(Some(missing))), [expected]);
+    }
 }

@@ -49,10 +49,11 @@ async fn scenarios_are_used_in_their_order_and_by_bearer() {
     simulator.accept_bearer("other");
     simulator.on_bearer("other", Scenario::refuse(Refusal::blocked()));
     simulator.enqueue(Scenario::text("first"));
-    simulator.enqueue(Scenario::text("second"));
-    assert_eq!(simulator.queued(), 2);
+    simulator.enqueue_times(2, &Scenario::text("second"));
+    assert_eq!(simulator.queued(), 3);
 
     assert_eq!(ask(&simulator, "hi").await.text(), "first");
+    assert_eq!(ask(&simulator, "hi").await.text(), "second");
     assert_eq!(post_as(&simulator, "other", &request("hi")).await.status(), 200);
     for _ in 0..2 {
         assert_eq!(post_as(&simulator, "other", &request("hi")).await.status(), 403);
