@@ -1,1 +1,12 @@
-//! The House: a whole system on port 0 for each test.
+//! The House: a whole system for each test, on ports of its own, with the embedded upstream.
+//!
+//! - [`House`]: starts it in one process or split in five, gives addresses and clients, and sees to it that nothing
+//!   is left behind.
+//! - [`sse`]: reads a streamed answer as a client does.
+//! - [`wait`]: waits for a level, with a bound.
+
+pub mod house;
+pub mod sse;
+pub mod wait;
+
+pub use house::{House, HouseBuilder, Topology};

@@ -1,1 +1,19 @@
-//! The composition root: one binary, every service.
+//! The composition root: the only crate that knows every other, and the only one that reads the environment.
+//!
+//! - [`cli`]: the command line. [`sources`]: where settings come from. [`settings`]: what they are called.
+//! - [`config`]: what they mean, checked all at once. `read` helps.
+//! - [`app`]: builds the house for a role, binds its ports, runs it and brings it down.
+//! - [`banner`]: what a person sees at the start. [`telemetry`]: logs. [`signals`]: how it is told to stop.
+
+pub mod app;
+pub mod banner;
+mod bridge;
+pub mod cli;
+pub mod config;
+mod read;
+pub mod settings;
+pub mod signals;
+pub mod sources;
+pub mod telemetry;
+
+pub use read::Problems;

@@ -1,0 +1,230 @@
+//! Builds the house for a role, inside out, and runs it.
+//!
+//! Ports are bound first, so that a taken one is said before anything runs. Then: pool, its endpoint; chat, its
+//! endpoint; the edge. A service that is elsewhere is an endpoint all the same.
+
+use tokio_util::sync::CancellationToken;
+use tonic::service::Routes;
+use warp2api_proto::FILE_DESCRIPTOR_SET;
+use warp2api_proto::token_pool::v1::token_pool_server::TokenPoolServer;
+use warp2api_proto::warp_chat::v1::warp_chat_server::WarpChatServer;
+use warp2api_rpc::endpoint::{self, Place};
+use warp2api_rpc::listener::{Address, Listener};
+use warp2api_rpc::serve::{ServeConfig, Shutdown, serve};
+use warp2api_rpc::server::{GrpcServer, Health};
+use warp2api_rpc::{GrpcEndpoint, HttpEndpoint, MAX_MESSAGE_BYTES, http_endpoint};
+use warp2api_token_pool::{Kind, NewCredential, Pool, PoolConfig, Secret, Tier, TokenExchange, TokenPoolService};
+use warp2api_upstream_sim::EmbeddedCredential;
+use warp2api_warp_chat::WarpChatService;
+
+use crate::bridge;
+use crate::config::{Config, Role, UpstreamChoice};
+
+/// A house that is built and has its ports, but does not answer yet.
+pub struct App {
+    config: Config,
+    edge: Option<(Listener, axum::Router)>,
+    bridge: Option<(Listener, axum::Router, Health)>,
+    upstream: Option<(Listener, axum::Router)>,
+    pool: Option<Pool>,
+    shutdown: Shutdown,
+}
+
+/// Where the house listens.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Addresses {
+    /// The edge.
+    pub edge: Option<Address>,
+    /// The gRPC services.
+    pub grpc: Option<Address>,
+    /// The embedded upstream.
+    pub upstream: Option<Address>,
+}
+
+impl std::fmt::Debug for App {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("App").field("role", &self.config.role).finish_non_exhaustive()
+    }
+}
+
+impl App {
+    /// Binds the ports of the role and builds its rooms.
+    ///
+    /// # Errors
+    /// When a port is taken or a setting turns out unusable. Nothing runs then.
+    pub async fn build(config: Config) -> anyhow::Result<Self> {
+        let role = config.role;
+        let shutdown = Shutdown::default();
+        let edge = bind(matches!(role, Role::All | Role::Gateway), &config.edge, "--port").await?;
+        let serves_grpc = matches!(role, Role::All | Role::WarpChat | Role::Codec | Role::TokenPool);
+        let grpc = bind(serves_grpc, &config.grpc, "--grpc-addr").await?;
+        let upstream = bind(role == Role::Upstream, &config.upstream_listener, "--upstream-addr").await?;
+
+        let http = upstream_endpoint(&config)?;
+        let mut services = GrpcServer::default();
+        let mut names: Vec<&'static str> = Vec::new();
+        let mut pool = None;
+        let mut pool_endpoint = None;
+        if role == Role::TokenPool || role == Role::All && config.places.token_pool == Place::Local {
+            let built = build_pool(&config, http.clone());
+            let server = TokenPoolServer::new(TokenPoolService::new(built.clone()))
+                .max_decoding_message_size(MAX_MESSAGE_BYTES);
+            pool_endpoint = Some(endpoint::local(Routes::new(server.clone())));
+            services = services.with_service(server);
+            names.push("warp2api.token_pool.v1.TokenPool");
+            pool = Some(built);
+        }
+        let mut chat_endpoint = None;
+        if role == Role::WarpChat || role == Role::All && config.places.warp_chat == Place::Local {
+            let pool = here_or_there(pool_endpoint, &config.places.token_pool)?;
+            let service = WarpChatService::new(config.chat.clone(), http, pool, shutdown.tasks.clone())?;
+            let server = WarpChatServer::new(service)
+                .max_decoding_message_size(MAX_MESSAGE_BYTES)
+                .max_encoding_message_size(MAX_MESSAGE_BYTES);
+            chat_endpoint = Some(endpoint::local(Routes::new(server.clone())));
+            services = services.with_service(server);
+            names.push("warp2api.warp_chat.v1.WarpChat");
+        }
+        let edge = match edge {
+            Some(listener) => {
+                // A chat service elsewhere tells where it runs with its first answer.
+                let known = chat_endpoint.is_some().then_some(config.chat.upstream_label.as_str());
+                let chat = here_or_there(chat_endpoint, &config.places.warp_chat)?;
+                Some((listener, warp2api_gateway::router(config.gateway.clone(), chat, known)))
+            }
+            None => None,
+        };
+        let bridge = match grpc {
+            Some(listener) => {
+                let (router, health) = services.finish(FILE_DESCRIPTOR_SET).await?;
+                Some((listener, bridge::router(router, names.leak()), health))
+            }
+            None => None,
+        };
+        let upstream = match (upstream, &config.upstream) {
+            (Some(listener), UpstreamChoice::Embedded(simulator)) => Some((listener, simulator.router())),
+            (Some(_), UpstreamChoice::Remote(_)) => {
+                anyhow::bail!("`warp2api upstream` serves the embedded upstream; leave W2A_UPSTREAM unset")
+            }
+            (None, _) => None,
+        };
+        Ok(Self { config, edge, bridge, upstream, pool, shutdown })
+    }
+
+    /// Where the house will listen.
+    ///
+    /// # Errors
+    /// When the system does not tell.
+    pub fn addresses(&self) -> std::io::Result<Addresses> {
+        Ok(Addresses {
+            edge: self.edge.as_ref().map(|(listener, _)| listener.local_address()).transpose()?,
+            grpc: self.bridge.as_ref().map(|(listener, ..)| listener.local_address()).transpose()?,
+            upstream: self.upstream.as_ref().map(|(listener, _)| listener.local_address()).transpose()?,
+        })
+    }
+
+    /// What it was built from.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// The pool, if it is in this process.
+    pub fn pool(&self) -> Option<&Pool> {
+        self.pool.as_ref()
+    }
+
+    /// Opens the doors.
+    pub fn spawn(self) -> Running {
+        let Self { config, edge, bridge, upstream, pool, shutdown } = self;
+        let tasks = &shutdown.tasks;
+        let background = CancellationToken::new();
+        if let Some(pool) = pool {
+            tasks.spawn(warp2api_token_pool::refresh::run(pool, background.clone()));
+        }
+        let mut health = None;
+        if let Some((listener, router, services)) = bridge {
+            health = Some(services);
+            tasks.spawn(serve(listener, router, ServeConfig::default(), shutdown.clone()));
+        }
+        for (listener, router) in edge.into_iter().chain(upstream) {
+            tasks.spawn(serve(listener, router, ServeConfig::default(), shutdown.clone()));
+        }
+        Running { shutdown, background, health, drain_timeout: config.drain_timeout }
+    }
+}
+
+/// A house that answers.
+#[derive(Debug)]
+pub struct Running {
+    shutdown: Shutdown,
+    background: CancellationToken,
+    health: Option<Health>,
+    drain_timeout: std::time::Duration,
+}
+
+impl Running {
+    /// Stops in two stages: nothing new from now on, and what runs may finish until the drain timeout or until
+    /// `hurry` is ready; then it is ended. Returns whether everything finished on its own.
+    pub async fn drain(self, hurry: impl Future<Output = ()>) -> bool {
+        if let Some(health) = &self.health {
+            health.set_not_serving().await;
+        }
+        self.shutdown.drain.cancel();
+        self.background.cancel();
+        self.shutdown.tasks.close();
+        let finished = tokio::select! {
+            () = self.shutdown.tasks.wait() => true,
+            () = tokio::time::sleep(self.drain_timeout) => false,
+            () = hurry => false,
+        };
+        self.shutdown.abort.cancel();
+        self.shutdown.tasks.wait().await;
+        finished
+    }
+
+    /// Everything that runs outside of requests, connections included.
+    pub fn tasks(&self) -> &tokio_util::task::TaskTracker {
+        &self.shutdown.tasks
+    }
+}
+
+async fn bind(wanted: bool, address: &Address, option: &'static str) -> anyhow::Result<Option<Listener>> {
+    if !wanted {
+        return Ok(None);
+    }
+    Ok(Some(Listener::bind(address, option).await?))
+}
+
+fn here_or_there(here: Option<GrpcEndpoint>, place: &Place) -> anyhow::Result<GrpcEndpoint> {
+    match here {
+        Some(here) => Ok(here),
+        None => Ok(endpoint::remote(place)?),
+    }
+}
+
+fn upstream_endpoint(config: &Config) -> anyhow::Result<HttpEndpoint> {
+    match &config.upstream {
+        UpstreamChoice::Embedded(simulator) => Ok(http_endpoint::local(simulator.router())),
+        UpstreamChoice::Remote(_) => Ok(http_endpoint::remote(&config.remote_http)?),
+    }
+}
+
+/// The pool with the operator's credentials, and on the embedded upstream with that one's own.
+fn build_pool(config: &Config, endpoint: HttpEndpoint) -> Pool {
+    let mut credentials = config.credentials.clone();
+    if matches!(config.upstream, UpstreamChoice::Embedded(_)) {
+        credentials.push(NewCredential {
+            tier: Tier::Personal,
+            kind: Kind::Embedded,
+            display_name: Some("embedded".to_owned()),
+            secret: Secret::new(EmbeddedCredential::API_KEY),
+        });
+    }
+    let exchange = TokenExchange {
+        endpoint,
+        url: config.token_url.0.clone(),
+        fallback_url: None,
+        headers: Vec::new(),
+    };
+    Pool::new(PoolConfig::default(), credentials, exchange)
+}

@@ -1,0 +1,88 @@
+//! What a person sees at the start: where it listens, on what chats run, what to try, what to mend. Never a secret.
+
+use std::fmt::Write as _;
+
+use warp2api_rpc::listener::Address;
+use warp2api_token_pool::Tier;
+use warp2api_upstream_sim::EmbeddedCredential;
+
+use crate::app::{Addresses, App};
+use crate::config::{Role, UpstreamChoice};
+
+/// The banner of an app that is about to open its doors.
+pub fn text(app: &App, addresses: &Addresses) -> String {
+    let config = app.config();
+    let mut text = format!("Warp2Api {}\n", env!("CARGO_PKG_VERSION"));
+    let mut line = |name: &str, value: &str| {
+        // Writing to a String cannot fail.
+        let _written: std::fmt::Result = writeln!(text, "  {name:<12} {value}");
+    };
+    if let Some(edge) = &addresses.edge {
+        line("base URL", &format!("http://{}/v1", reachable(edge)));
+        let keys = if config.gateway.api_keys.is_open() { "any key is accepted" } else { "a key of API_TOKEN" };
+        line("API key", keys);
+    }
+    if let Some(grpc) = &addresses.grpc {
+        line("gRPC", &format!("{grpc} (reflection, health)"));
+    }
+    if matches!(config.role, Role::All | Role::WarpChat) {
+        line("upstream", &upstream(&config.upstream));
+    }
+    if let Some(pool) = app.pool() {
+        line("credentials", &credentials(app, pool));
+    }
+    if let Some(upstream) = &addresses.upstream {
+        let url = reachable(upstream);
+        line("upstream", &format!("http://{url} (the embedded one; no model is asked)"));
+        line(
+            "use it", 
+            &format!("W2A_UPSTREAM=http://{url} WARP_API_KEY={} warp2api", EmbeddedCredential::API_KEY),
+        );
+    }
+    if let Some(edge) = &addresses.edge {
+        let key = if config.gateway.api_keys.is_open() { "" } else { "  -H \"authorization: Bearer $API_TOKEN\" \\\n" };
+        let _written: std::fmt::Result = write!(
+            text,
+            "\nTry it:\n\n  curl -N http://{}/v1/chat/completions \\\n{key}  -H 'content-type: application/json' \\\n  \
+             -d '{{\"model\":\"auto\",\"stream\":true,\"messages\":[{{\"role\":\"user\",\"content\":\"Hello!\"}}]}}'\n\n\
+             Next: README.md shows clients, settings and gRPC. Ctrl-C stops.\n",
+            reachable(edge)
+        );
+    }
+    text
+}
+
+fn upstream(choice: &UpstreamChoice) -> String {
+    match choice {
+        UpstreamChoice::Embedded(_) => {
+            "embedded: it answers by rule, no model is asked. Set WARP_API_KEY to chat with Warp".to_owned()
+        }
+        UpstreamChoice::Remote(url) => url.clone(),
+    }
+}
+
+fn credentials(app: &App, pool: &warp2api_token_pool::Pool) -> String {
+    let _ = pool;
+    let config = app.config();
+    let count = |tier| config.credentials.iter().filter(|credential| credential.tier == tier).count();
+    let tiers = [(Tier::Personal, "personal"), (Tier::Shared, "shared"), (Tier::Anonymous, "anonymous")];
+    let configured: Vec<_> = tiers
+        .into_iter()
+        .filter(|(tier, _)| count(*tier) > 0)
+        .map(|(tier, name)| format!("{} {name}", count(tier)))
+        .collect();
+    match (&config.upstream, configured.is_empty()) {
+        (UpstreamChoice::Embedded(_), true) => "the embedded upstream's own".to_owned(),
+        (UpstreamChoice::Remote(_), true) => "none: chats will fail. Set WARP_API_KEY".to_owned(),
+        (_, false) => configured.join(", "),
+    }
+}
+
+/// An address as a client on this machine can use it.
+fn reachable(address: &Address) -> String {
+    let text = address.to_string();
+    match text.strip_prefix("0.0.0.0:").or_else(|| text.strip_prefix("[::]:")) {
+        Some(port) => format!("127.0.0.1:{port}"),
+        None => text,
+    }
+}

@@ -1,0 +1,275 @@
+//! What the program needs, made of what the operator wrote. All mistakes are told at once, before a port is bound.
+
+use std::time::Duration;
+
+use warp2api_gateway::{ApiKeys, GatewayConfig};
+use warp2api_rpc::endpoint::Place;
+use warp2api_rpc::http_endpoint::RemoteHttp;
+use warp2api_rpc::listener::Address;
+use warp2api_token_pool::NewCredential;
+use warp2api_token_pool::settings::CredentialSettings;
+use warp2api_upstream_sim::Simulator;
+use warp2api_warp_chat::ChatConfig;
+use warp2api_warp_chat::config::{History, OnQuota, ToolForm};
+
+use crate::read::{Problems, Reader};
+use crate::settings::Settings;
+
+/// Warp itself.
+const WARP_URL: &str = "https://app.warp.dev";
+
+/// Which rooms of the house a process opens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// All services and the edge.
+    All,
+    /// The edge.
+    Gateway,
+    /// WarpChat.
+    WarpChat,
+    /// Codec.
+    Codec,
+    /// TokenPool.
+    TokenPool,
+    /// The embedded upstream on a port.
+    Upstream,
+}
+
+/// Everything a process needs to know.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The rooms to open.
+    pub role: Role,
+    /// Where the edge listens.
+    pub edge: Address,
+    /// Where the gRPC services listen.
+    pub grpc: Address,
+    /// Where the embedded upstream listens, if it has a port.
+    pub upstream_listener: Address,
+    /// Where the services are.
+    pub places: Places,
+    /// Where chats run.
+    pub upstream: UpstreamChoice,
+    /// Where refresh tokens are exchanged. Its query holds a key.
+    pub token_url: TokenUrl,
+    /// The proxies and the patience for the upstream.
+    pub remote_http: RemoteHttp,
+    /// The credentials of the operator.
+    pub credentials: Vec<NewCredential>,
+    /// How turns run.
+    pub chat: ChatConfig,
+    /// How the edge behaves.
+    pub gateway: GatewayConfig,
+    /// How long open streams may go on when the service stops.
+    pub drain_timeout: Duration,
+}
+
+/// Where the services are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Places {
+    /// TokenPool.
+    pub token_pool: Place,
+    /// WarpChat.
+    pub warp_chat: Place,
+}
+
+/// The address of the token exchange. `Debug` leaves the key in its query out.
+#[derive(Clone, PartialEq, Eq)]
+pub struct TokenUrl(pub String);
+
+impl std::fmt::Debug for TokenUrl {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.0.split('?').next().unwrap_or_default())
+    }
+}
+
+/// Where chats run.
+#[derive(Debug, Clone)]
+pub enum UpstreamChoice {
+    /// In this process. Tests bring their own.
+    Embedded(Simulator),
+    /// Behind an address.
+    Remote(String),
+}
+
+impl Config {
+    /// Makes sense of the settings for a role.
+    ///
+    /// # Errors
+    /// Every mistake, each with the setting it is in.
+    pub fn resolve(role: Role, settings: Settings) -> Result<Self, Problems> {
+        let mut read = Reader::new(settings);
+        let credentials = credentials(&mut read);
+        let upstream = upstream(&mut read, role, &credentials);
+        let (label, root) = match &upstream {
+            UpstreamChoice::Embedded(_) => ("embedded".to_owned(), "http://embedded.invalid".to_owned()),
+            UpstreamChoice::Remote(url) => (host_of(url), url.clone()),
+        };
+        let edge = edge_address(&mut read);
+        let api_keys = ApiKeys::new(read.take(|s| &mut s.api_token).unwrap_or_default().split(','));
+        let is_edge = matches!(role, Role::All | Role::Gateway);
+        if is_edge && !edge.is_loopback() {
+            let allowed = read.flag(|s| &mut s.allow_open, "allow_open");
+            if api_keys.is_open() && !allowed {
+                read.problem(
+                    "api_token",
+                    format!("{edge} can be reached by others: set a key for clients, or W2A_ALLOW_OPEN=true"),
+                );
+            }
+            if matches!(upstream, UpstreamChoice::Embedded(_)) && read.settings.upstream.is_none() && role == Role::All
+            {
+                read.problem(
+                    "upstream",
+                    format!(
+                        "{edge} can be reached by others, and no credential is configured: set one, or \
+                         W2A_UPSTREAM=embedded to offer the embedded upstream on purpose"
+                    ),
+                );
+            }
+        }
+        let defaults = ChatConfig::default();
+        let config = Self {
+            role,
+            edge,
+            grpc: read.parse(|s| &mut s.grpc_addr, "grpc_addr", "127.0.0.1:28888"),
+            upstream_listener: read.parse(|s| &mut s.upstream_addr, "upstream_addr", "127.0.0.1:28890"),
+            places: places(&mut read, role),
+            token_url: token_url(&mut read, &root),
+            remote_http: RemoteHttp {
+                http_proxy: read.take(|s| &mut s.http_proxy),
+                https_proxy: read.take(|s| &mut s.https_proxy),
+                no_proxy: read.take(|s| &mut s.no_proxy).or_else(|| Some("127.0.0.1,localhost".to_owned())),
+                ..RemoteHttp::default()
+            },
+            credentials,
+            chat: ChatConfig {
+                upstream_url: root,
+                upstream_label: label,
+                history: read.choice(
+                    |s| &mut s.history,
+                    "history",
+                    &[("structured", History::Structured), ("flattened", History::Flattened)],
+                ),
+                tools: read.choice(
+                    |s| &mut s.tool_form,
+                    "tool_form",
+                    &[("grouped", ToolForm::Grouped), ("flat", ToolForm::Flat)],
+                ),
+                on_quota: read.choice(
+                    |s| &mut s.on_quota,
+                    "on_quota",
+                    &[("next", OnQuota::Next), ("fail", OnQuota::Fail)],
+                ),
+                server_preamble: read.flag(|s| &mut s.server_preamble, "server_preamble"),
+                client: client_headers(&mut read),
+                clocks: clocks(&mut read),
+                ..defaults
+            },
+            gateway: GatewayConfig {
+                api_keys,
+                max_body_bytes: read.number(|s| &mut s.max_body_bytes, "max_body_bytes", 32 * 1024 * 1024),
+                keep_alive: read.seconds(|s| &mut s.keepalive, "keepalive", Duration::from_secs(15)),
+                ..GatewayConfig::default()
+            },
+            drain_timeout: read.seconds(|s| &mut s.drain_timeout, "drain_timeout", Duration::from_secs(30)),
+            upstream,
+        };
+        read.finish(config)
+    }
+}
+
+fn edge_address(read: &mut Reader) -> Address {
+    let host = read.take(|s| &mut s.host).unwrap_or_else(|| "127.0.0.1".to_owned());
+    let port: u16 = read.number(|s| &mut s.port, "port", 28889);
+    let host = if host.contains(':') && !host.starts_with('[') { format!("[{host}]") } else { host };
+    Address::Tcp(format!("{host}:{port}"))
+}
+
+fn credentials(read: &mut Reader) -> Vec<NewCredential> {
+    let settings = CredentialSettings {
+        warp_api_key: read.take(|s| &mut s.warp_api_key),
+        warp_jwt: read.take(|s| &mut s.warp_jwt),
+        warp_refresh_token: read.take(|s| &mut s.warp_refresh_token),
+        warp_personal_tokens: read.take(|s| &mut s.warp_personal_tokens),
+        warp_shared_tokens: read.take(|s| &mut s.warp_shared_tokens),
+        warp_anonymous_token: read.take(|s| &mut s.warp_anonymous_token),
+    };
+    match warp2api_token_pool::settings::parse(&settings) {
+        Ok(credentials) => credentials,
+        Err(error) => {
+            for problem in error.0 {
+                read.problem("credentials", problem);
+            }
+            Vec::new()
+        }
+    }
+}
+
+fn upstream(read: &mut Reader, role: Role, credentials: &[NewCredential]) -> UpstreamChoice {
+    let warp = read.take(|s| &mut s.warp_url).unwrap_or_else(|| WARP_URL.to_owned());
+    let embedded = || UpstreamChoice::Embedded(Simulator::new(Default::default()));
+    match read.settings.upstream.as_deref() {
+        None | Some("auto") if role == Role::WarpChat => {
+            read.problem(
+                "upstream",
+                "a chat service that runs apart cannot see the credentials: write `embedded` or the upstream's URL"
+                    .to_owned(),
+            );
+            embedded()
+        }
+        None | Some("auto") if credentials.is_empty() => embedded(),
+        None | Some("auto") => UpstreamChoice::Remote(read.root_url("warp_url", &warp)),
+        Some("embedded") => embedded(),
+        Some(url) => {
+            let url = url.to_owned();
+            UpstreamChoice::Remote(read.root_url("upstream", &url))
+        }
+    }
+}
+
+fn places(read: &mut Reader, role: Role) -> Places {
+    let bridge = read.take(|s| &mut s.warp_bridge_url).filter(|_| role == Role::Gateway);
+    let elsewhere = bridge.as_deref().unwrap_or(match role {
+        Role::Gateway | Role::WarpChat => "http://127.0.0.1:28888",
+        _ => "local",
+    });
+    Places {
+        token_pool: read.parse(|s| &mut s.token_pool, "token_pool", elsewhere),
+        warp_chat: read.parse(|s| &mut s.warp_chat, "warp_chat", elsewhere),
+    }
+}
+
+fn token_url(read: &mut Reader, root: &str) -> TokenUrl {
+    let url = read.take(|s| &mut s.warp_token_url).unwrap_or_else(|| format!("{root}/proxy/token"));
+    TokenUrl(match read.take(|s| &mut s.warp_firebase_api_key) {
+        Some(key) => format!("{url}?key={key}"),
+        None => url,
+    })
+}
+
+fn client_headers(read: &mut Reader) -> warp2api_warp_chat::config::ClientHeaders {
+    let defaults = warp2api_warp_chat::config::ClientHeaders::default();
+    warp2api_warp_chat::config::ClientHeaders {
+        id: read.take(|s| &mut s.warp_client_id).unwrap_or(defaults.id),
+        version: read.take(|s| &mut s.warp_client_version).unwrap_or(defaults.version),
+        os_category: read.take(|s| &mut s.warp_os_category).unwrap_or(defaults.os_category),
+        os_name: read.take(|s| &mut s.warp_os_name).unwrap_or(defaults.os_name),
+        os_version: read.take(|s| &mut s.warp_os_version).unwrap_or(defaults.os_version),
+    }
+}
+
+fn clocks(read: &mut Reader) -> warp2api_warp_chat::config::Clocks {
+    let defaults = warp2api_warp_chat::config::Clocks::default();
+    warp2api_warp_chat::config::Clocks {
+        first_event: read.seconds(|s| &mut s.first_event_timeout, "first_event_timeout", defaults.first_event),
+        gap: read.seconds(|s| &mut s.event_gap_timeout, "event_gap_timeout", defaults.gap),
+        lifetime: read.seconds(|s| &mut s.turn_timeout, "turn_timeout", defaults.lifetime),
+    }
+}
+
+fn host_of(url: &str) -> String {
+    url.parse::<http::Uri>().ok().and_then(|uri| uri.host().map(str::to_owned)).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,108 @@
+use super::*;
+
+fn resolve(role: Role, pairs: &[(&str, &str)]) -> Result<Config, Problems> {
+    let settings = Settings::from_variables(|name| {
+        pairs.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
+    });
+    Config::resolve(role, settings)
+}
+
+#[test]
+fn nothing_at_all_is_a_house_on_the_embedded_upstream() {
+    let config = resolve(Role::All, &[]).unwrap();
+
+    assert_eq!(config.edge.to_string(), "127.0.0.1:28889");
+    assert_eq!(config.grpc.to_string(), "127.0.0.1:28888");
+    assert!(matches!(config.upstream, UpstreamChoice::Embedded(_)));
+    assert_eq!(config.chat.upstream_label, "embedded");
+    assert!(config.gateway.api_keys.is_open());
+}
+
+#[test]
+fn a_credential_makes_auto_mean_warp() {
+    let config = resolve(Role::All, &[("WARP_API_KEY", "wk-1.abc")]).unwrap();
+
+    assert!(matches!(&config.upstream, UpstreamChoice::Remote(url) if url == "https://app.warp.dev"));
+    assert_eq!(config.chat.upstream_label, "app.warp.dev");
+    assert_eq!(config.token_url.0, "https://app.warp.dev/proxy/token");
+}
+
+#[test]
+fn embedded_can_be_asked_for_with_a_credential() {
+    let config = resolve(Role::All, &[("WARP_API_KEY", "wk-1.abc"), ("W2A_UPSTREAM", "embedded")]).unwrap();
+
+    assert!(matches!(config.upstream, UpstreamChoice::Embedded(_)));
+}
+
+#[test]
+fn all_mistakes_are_told_at_once_and_name_their_settings() {
+    let problems = resolve(
+        Role::All,
+        &[
+            ("PORT", "eighty"),
+            ("W2A_HISTORY", "none"),
+            ("W2A_GRPC_ADDR", "28888"),
+            ("W2A_UPSTREAM", "app.warp.dev"),
+            ("W2A_TURN_TIMEOUT", "-1"),
+        ],
+    )
+    .unwrap_err()
+    .to_string();
+
+    for name in ["PORT", "W2A_HISTORY", "W2A_GRPC_ADDR", "W2A_UPSTREAM", "W2A_TURN_TIMEOUT"] {
+        assert!(problems.contains(name), "{name} is missing in {problems}");
+    }
+}
+
+#[test]
+fn an_address_that_others_can_reach_needs_a_key_and_a_real_upstream() {
+    let open = resolve(Role::All, &[("HOST", "0.0.0.0"), ("WARP_API_KEY", "wk-1")]).unwrap_err().to_string();
+    assert!(open.contains("API_TOKEN"), "{open}");
+
+    let no_credential = resolve(Role::All, &[("HOST", "0.0.0.0"), ("API_TOKEN", "k")]).unwrap_err().to_string();
+    assert!(no_credential.contains("W2A_UPSTREAM=embedded"), "{no_credential}");
+
+    for fine in [
+        &[("HOST", "0.0.0.0"), ("API_TOKEN", "k"), ("WARP_API_KEY", "wk-1")][..],
+        &[("HOST", "0.0.0.0"), ("API_TOKEN", "k"), ("W2A_UPSTREAM", "embedded")],
+        &[("HOST", "0.0.0.0"), ("W2A_ALLOW_OPEN", "true"), ("W2A_UPSTREAM", "embedded")],
+    ] {
+        resolve(Role::All, fine).unwrap();
+    }
+}
+
+#[test]
+fn a_chat_service_apart_is_told_where_chats_run() {
+    let problems = resolve(Role::WarpChat, &[]).unwrap_err().to_string();
+    assert!(problems.contains("W2A_UPSTREAM"), "{problems}");
+
+    resolve(Role::WarpChat, &[("W2A_UPSTREAM", "http://127.0.0.1:28890")]).unwrap();
+}
+
+#[test]
+fn a_gateway_apart_finds_the_services_by_one_address_or_by_each() {
+    let one = resolve(Role::Gateway, &[("WARP_BRIDGE_URL", "http://10.0.0.5:28888")]).unwrap();
+    assert_eq!(one.places.warp_chat.to_string(), "http://10.0.0.5:28888");
+
+    let each = resolve(Role::Gateway, &[("W2A_WARP_CHAT", "unix:/run/chat.sock")]).unwrap();
+    assert_eq!(each.places.warp_chat.to_string(), "unix:/run/chat.sock");
+}
+
+#[test]
+fn debug_of_a_config_shows_no_secret() {
+    let config = resolve(
+        Role::All,
+        &[
+            ("API_TOKEN", "planted-1"),
+            ("WARP_API_KEY", "wk-planted-2"),
+            ("WARP_PERSONAL_TOKENS", "name=planted-3"),
+            ("HTTPS_PROXY", "http://user:planted-4@proxy:1"),
+            ("WARP_FIREBASE_API_KEY", "planted-5"),
+        ],
+    )
+    .unwrap();
+
+    let shown = format!("{config:?}");
+
+    assert!(!shown.contains("planted"), "{shown}");
+}

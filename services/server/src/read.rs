@@ -1,0 +1,134 @@
+//! Reads settings one by one and collects what is wrong with them.
+
+use std::fmt::Display;
+use std::str::FromStr;
+use std::time::Duration;
+
+use crate::settings::{Settings, TABLE};
+
+/// Everything that is wrong with the settings.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}", .0.join("\n"))]
+pub struct Problems(pub Vec<String>);
+
+/// Settings being read.
+pub(crate) struct Reader {
+    pub(crate) settings: Settings,
+    problems: Vec<String>,
+}
+
+impl Reader {
+    pub(crate) fn new(settings: Settings) -> Self {
+        Self { settings, problems: Vec::new() }
+    }
+
+    /// The result if nothing was wrong.
+    pub(crate) fn finish<T>(self, result: T) -> Result<T, Problems> {
+        if self.problems.is_empty() { Ok(result) } else { Err(Problems(self.problems)) }
+    }
+
+    /// Notes what is wrong with the setting `key`. The words must not hold its value if that is a secret.
+    pub(crate) fn problem(&mut self, key: &str, words: impl Display) {
+        let env = TABLE.iter().find(|described| described.key == key).map(|described| described.env);
+        self.problems.push(match env {
+            Some(env) => format!("{key} ({env}): {words}"),
+            None => format!("{key}: {words}"),
+        });
+    }
+
+    /// The setting as it was written.
+    pub(crate) fn take(&mut self, setting: impl FnOnce(&mut Settings) -> &mut Option<String>) -> Option<String> {
+        setting(&mut self.settings).take()
+    }
+
+    /// The setting as a value that can be parsed.
+    pub(crate) fn parse<T>(
+        &mut self,
+        setting: impl FnOnce(&mut Settings) -> &mut Option<String>,
+        key: &str,
+        default: &str,
+    ) -> T
+    where
+        T: FromStr,
+        T::Err: Display,
+    {
+        let written = self.take(setting);
+        match written.as_deref().unwrap_or(default).parse() {
+            Ok(value) => value,
+            Err(error) => {
+                self.problem(key, error);
+                match default.parse() {
+                    Ok(value) => value,
+                    Err(_) => unreachable!("the default of {key} can be parsed"),
+                }
+            }
+        }
+    }
+
+    /// The setting as a whole number.
+    pub(crate) fn number<T: FromStr>(
+        &mut self,
+        setting: impl FnOnce(&mut Settings) -> &mut Option<String>,
+        key: &str,
+        default: T,
+    ) -> T {
+        let Some(written) = self.take(setting) else { return default };
+        written.parse().unwrap_or_else(|_| {
+            self.problem(key, format!("`{written}` is not a number it can have"));
+            default
+        })
+    }
+
+    /// The setting as a span in seconds, fractions allowed.
+    pub(crate) fn seconds(
+        &mut self,
+        setting: impl FnOnce(&mut Settings) -> &mut Option<String>,
+        key: &str,
+        default: Duration,
+    ) -> Duration {
+        let Some(written) = self.take(setting) else { return default };
+        let seconds = written.parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+        seconds.unwrap_or_else(|| {
+            self.problem(key, format!("`{written}` is not a number of seconds"));
+            default
+        })
+    }
+
+    /// The setting as yes or no; no is the default.
+    pub(crate) fn flag(&mut self, setting: impl FnOnce(&mut Settings) -> &mut Option<String>, key: &str) -> bool {
+        self.choice(
+            setting,
+            key,
+            &[("false", false), ("true", true), ("0", false), ("1", true), ("no", false), ("yes", true)],
+        )
+    }
+
+    /// The setting as one of several words; the first is the default.
+    pub(crate) fn choice<T: Copy>(
+        &mut self,
+        setting: impl FnOnce(&mut Settings) -> &mut Option<String>,
+        key: &str,
+        choices: &[(&str, T)],
+    ) -> T {
+        let default = choices[0].1;
+        let Some(written) = self.take(setting) else { return default };
+        if let Some((_, value)) = choices.iter().find(|(word, _)| written.eq_ignore_ascii_case(word)) {
+            return *value;
+        }
+        let words: Vec<_> = choices.iter().map(|(word, _)| format!("`{word}`")).collect();
+        self.problem(key, format!("`{written}` is none of {}", words.join(", ")));
+        default
+    }
+
+    /// The root of an upstream: `http` or `https`, a host, no slash at the end.
+    pub(crate) fn root_url(&mut self, key: &str, written: &str) -> String {
+        let uri = written.parse::<http::Uri>().ok();
+        let fits = uri.is_some_and(|uri| {
+            matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some() && uri.query().is_none()
+        });
+        if !fits {
+            self.problem(key, format!("`{written}` is not the root URL of an upstream, such as https://app.warp.dev"));
+        }
+        written.trim_end_matches('/').to_owned()
+    }
+}

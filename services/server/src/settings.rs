@@ -1,0 +1,232 @@
+//! What the operator wrote: flags, environment, `.env`, config file. Everything is text here; `config` makes sense of
+//! it.
+//!
+//! One table says every setting's names. A flag beats the environment, the environment beats `.env`, `.env` beats the
+//! file, the file beats the default.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+macro_rules! settings {
+    ($($(#[doc = $doc:literal])+ $name:ident: $env:literal, $kind:ident;)+) => {
+        /// Every setting, as text, `None` where nobody wrote one.
+        #[derive(Clone, Default, PartialEq, Eq, clap::Args, Deserialize)]
+        #[serde(deny_unknown_fields, default)]
+        pub struct Settings {
+            $(
+                $(#[doc = $doc])+
+                #[arg(long, global = true, value_name = "VALUE", hide = hidden(Kind::$kind), help_heading = "Settings")]
+                #[serde(deserialize_with = "text")]
+                pub $name: Option<String>,
+            )+
+        }
+
+        /// The names and the meaning of every setting, in the order of the documentation.
+        pub const TABLE: &[Described] = &[$(
+            Described { key: stringify!($name), env: $env, kind: Kind::$kind, about: concat!($($doc),+) },
+        )+];
+
+        impl Settings {
+            /// The settings that `variable` knows, by the names of the environment.
+            pub fn from_variables(variable: impl Fn(&str) -> Option<String>) -> Self {
+                // A variable set to nothing is one that is not set.
+                Self { $($name: variable($env).filter(|value| !value.is_empty()),)+ }
+            }
+
+            /// These settings, and those of `weaker` where these say nothing.
+            #[must_use]
+            pub fn or(self, weaker: Self) -> Self {
+                Self { $($name: self.$name.or(weaker.$name),)+ }
+            }
+
+            /// What was written, by key.
+            pub fn written(&self) -> BTreeMap<&'static str, &str> {
+                let mut written = BTreeMap::new();
+                $(if let Some(value) = &self.$name { written.insert(stringify!($name), value.as_str()); })+
+                written
+            }
+        }
+    };
+}
+
+/// What a setting is called and what it means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Described {
+    /// The key in the config file; with dashes, the flag.
+    pub key: &'static str,
+    /// The variable in the environment.
+    pub env: &'static str,
+    /// Whether it may be shown.
+    pub kind: Kind,
+    /// The meaning.
+    pub about: &'static str,
+}
+
+/// Whether a setting may be shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// It may.
+    Plain,
+    /// It holds a secret: never shown, and no flag in the help, since other users of the machine see flags.
+    Secret,
+}
+
+const fn hidden(kind: Kind) -> bool {
+    matches!(kind, Kind::Secret)
+}
+
+settings! {
+    /// The address the edge listens on. Default: 127.0.0.1.
+    host: "HOST", Plain;
+    /// The port the edge listens on. Default: 28889.
+    port: "PORT", Plain;
+    /// The address the gRPC services listen on, `host:port` or `unix:/path`. Default: 127.0.0.1:28888.
+    grpc_addr: "W2A_GRPC_ADDR", Plain;
+    /// The address `warp2api upstream` listens on. Default: 127.0.0.1:28890.
+    upstream_addr: "W2A_UPSTREAM_ADDR", Plain;
+    /// The keys that clients of the edge must send, separated by commas. Default: none, any key is accepted, and the
+    /// edge must then listen on loopback only.
+    api_token: "API_TOKEN", Secret;
+    /// Whether the edge may be open to all on an address that others can reach: `true` or `false`. Default: false.
+    allow_open: "W2A_ALLOW_OPEN", Plain;
+
+    /// Where chats run: `auto`, `embedded`, or the root URL of an upstream. `auto` is Warp if a credential is
+    /// configured, else the embedded one. Default: auto.
+    upstream: "W2A_UPSTREAM", Plain;
+    /// Warp's root URL. Default: https://app.warp.dev.
+    warp_url: "WARP_URL", Plain;
+    /// Where refresh tokens are exchanged. Default: derived from the upstream, `/proxy/token`.
+    warp_token_url: "WARP_TOKEN_URL", Plain;
+    /// The public web API key that the token exchange wants. Default: none.
+    warp_firebase_api_key: "WARP_FIREBASE_API_KEY", Secret;
+    /// The client the upstream is told. Default: warp-app.
+    warp_client_id: "WARP_CLIENT_ID", Plain;
+    /// The client version the upstream is told. Default: v0.2026.03.18.08.24.stable_01.
+    warp_client_version: "WARP_CLIENT_VERSION", Plain;
+    /// The operating system the upstream is told. Default: Linux.
+    warp_os_category: "WARP_OS_CATEGORY", Plain;
+    /// Its name or distribution. Default: Ubuntu.
+    warp_os_name: "WARP_OS_NAME", Plain;
+    /// Its version. Default: 24.04.
+    warp_os_version: "WARP_OS_VERSION", Plain;
+    /// The proxy for http addresses of the upstream. Default: none.
+    http_proxy: "HTTP_PROXY", Secret;
+    /// The proxy for https addresses of the upstream. Default: none.
+    https_proxy: "HTTPS_PROXY", Secret;
+    /// The hosts that are reached without a proxy. Default: 127.0.0.1,localhost.
+    no_proxy: "NO_PROXY", Plain;
+
+    /// A Warp API key. Tier personal.
+    warp_api_key: "WARP_API_KEY", Secret;
+    /// An access token that cannot be renewed. Tier personal.
+    warp_jwt: "WARP_JWT", Secret;
+    /// A refresh token. Tier personal.
+    warp_refresh_token: "WARP_REFRESH_TOKEN", Secret;
+    /// Refresh tokens separated by commas or line feeds, each perhaps `name=token`. Tier personal.
+    warp_personal_tokens: "WARP_PERSONAL_TOKENS", Secret;
+    /// The same for the tier shared.
+    warp_shared_tokens: "WARP_SHARED_TOKENS", Secret;
+    /// A refresh token for the tier anonymous, used last. Default: none.
+    warp_anonymous_token: "WARP_ANONYMOUS_TOKEN", Secret;
+    /// What happens when a credential's quota is used up: `next` credential or `fail`. Default: next.
+    on_quota: "W2A_ON_QUOTA", Plain;
+
+    /// How history travels to the upstream: `structured` or `flattened`. Default: structured.
+    history: "W2A_HISTORY", Plain;
+    /// In which form tools travel: `grouped` or `flat`. Default: grouped.
+    tool_form: "W2A_TOOL_FORM", Plain;
+    /// Whether history begins with a call of the upstream's own: `true` or `false`. Default: false.
+    server_preamble: "W2A_SERVER_PREAMBLE", Plain;
+    /// Seconds until the first event of the upstream. Default: 120.
+    first_event_timeout: "W2A_FIRST_EVENT_TIMEOUT", Plain;
+    /// Seconds between two events of the upstream. Default: 300.
+    event_gap_timeout: "W2A_EVENT_GAP_TIMEOUT", Plain;
+    /// Seconds a turn may take. Default: 3600.
+    turn_timeout: "W2A_TURN_TIMEOUT", Plain;
+    /// Seconds of silence after which a stream of the edge gets a comment, 0 for never. Default: 15.
+    keepalive: "W2A_KEEPALIVE", Plain;
+    /// The largest request body of the edge in bytes. Default: 33554432.
+    max_body_bytes: "W2A_MAX_BODY_BYTES", Plain;
+    /// Seconds that open streams get to finish when the service stops. Default: 30.
+    drain_timeout: "W2A_DRAIN_TIMEOUT", Plain;
+
+    /// Where Codec is: `local`, `unix:/path` or `http://host:port`. Default: local.
+    codec: "W2A_CODEC", Plain;
+    /// Where TokenPool is. Default: local.
+    token_pool: "W2A_TOKEN_POOL", Plain;
+    /// Where WarpChat is. Default: local.
+    warp_chat: "W2A_WARP_CHAT", Plain;
+    /// Where the services are for a `gateway` that runs apart, all of them in one place.
+    warp_bridge_url: "WARP_BRIDGE_URL", Plain;
+
+    /// Whether to log in detail: `true` or `false`. Default: false.
+    verbose: "W2A_VERBOSE", Plain;
+    /// What to log, as a filter of `tracing`, for example `info,warp2api_warp_chat=debug`. Default: info.
+    log: "W2A_LOG", Plain;
+    /// How to write logs: `human` or `json`. Default: human.
+    log_format: "W2A_LOG_FORMAT", Plain;
+}
+
+impl std::fmt::Debug for Settings {
+    /// Shows which settings were written, and the values of those that are no secret.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut map = f.debug_map();
+        for described in TABLE {
+            if let Some(value) = self.written().get(described.key) {
+                let shown = if described.kind == Kind::Secret { &"(hidden)" } else { value };
+                map.entry(&described.key, shown);
+            }
+        }
+        map.finish()
+    }
+}
+
+/// A value of the config file as text: strings, numbers and booleans all do.
+fn text<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    use serde::de::Error as _;
+    match toml::Value::deserialize(deserializer)? {
+        toml::Value::String(text) => Ok(Some(text)),
+        toml::Value::Integer(number) => Ok(Some(number.to_string())),
+        toml::Value::Float(number) => Ok(Some(number.to_string())),
+        toml::Value::Boolean(flag) => Ok(Some(flag.to_string())),
+        _ => Err(D::Error::custom("expected a string, a number or a boolean")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn variables(pairs: &[(&str, &str)]) -> Settings {
+        let map: BTreeMap<_, _> = pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        Settings::from_variables(|name| map.get(name).cloned())
+    }
+
+    #[test]
+    fn the_stronger_source_wins_and_the_weaker_fills_in() {
+        let file: Settings = toml::from_str("port = 1\nhost = \"a\"\nverbose = true").unwrap();
+        let environment = variables(&[("PORT", "2"), ("W2A_LOG", "")]);
+
+        let settings = environment.or(file);
+
+        assert_eq!(settings.port.as_deref(), Some("2"));
+        assert_eq!(settings.host.as_deref(), Some("a"));
+        assert_eq!((settings.verbose.as_deref(), settings.log), (Some("true"), None));
+    }
+
+    #[test]
+    fn an_unknown_key_of_the_file_is_an_error_that_names_it() {
+        let error = toml::from_str::<Settings>("prot = 1").unwrap_err().to_string();
+
+        assert!(error.contains("prot"), "{error}");
+    }
+
+    #[test]
+    fn debug_hides_secrets() {
+        let shown = format!("{:?}", variables(&[("WARP_API_KEY", "planted-secret"), ("PORT", "2")]));
+
+        assert!(shown.contains("warp_api_key") && shown.contains("port"), "{shown}");
+        assert!(!shown.contains("planted"), "{shown}");
+    }
+}
