@@ -1,1 +1,40 @@
-//! The credential pool: tiers, leases, refresh.
+//! The credential pool: which upstream credential serves the next turn, and what happens to one that failed.
+//!
+//! The pool lives in memory. What decides is pure and knows neither clock nor lock ([`state`], [`select`],
+//! [`settings`]); [`Pool`] locks, asks them and stores; [`exchange`] and [`refresh`] do the only IO there is, the
+//! exchange of refresh tokens. The pool never talks to the chat endpoint: it learns how a credential fared from
+//! the report that ends a lease.
+//!
+//! - [`config`]: every number the rules depend on.
+//! - [`settings`]: the operator's variables, parsed into [`NewCredential`]s.
+//! - [`Pool`]: the handle. [`TokenPoolService`]: the same as a gRPC service.
+//! - [`refresh::run`]: the background task that renews access tokens ahead of their expiry.
+
+pub mod clock;
+pub mod config;
+mod convert;
+pub mod credential;
+mod entry;
+pub mod error;
+pub mod exchange;
+mod jwt;
+pub mod lease;
+mod open;
+pub mod pool;
+pub mod refresh;
+pub mod select;
+pub mod service;
+pub mod settings;
+pub mod state;
+pub mod view;
+mod waiting;
+
+pub use config::PoolConfig;
+pub use credential::{CredentialId, Kind, NewCredential, Secret, Tier};
+pub use error::Error;
+pub use exchange::TokenExchange;
+pub use lease::{Lease, LeaseId};
+pub use pool::{Acquire, Pool, Report};
+pub use service::TokenPoolService;
+
+pub use state::Outcome;

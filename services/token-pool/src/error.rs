@@ -1,0 +1,118 @@
+//! What can go wrong in the pool, and under which reason a caller hears of it.
+
+use std::time::Duration;
+
+use warp2api_proto::error::v1::ErrorReason;
+use warp2api_rpc::Failure;
+
+use crate::credential::CredentialId;
+
+/// How soon to come back when only slots are missing.
+const SLOT_WAIT: Duration = Duration::from_secs(1);
+
+/// A failure of the pool.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// The pool is empty.
+    #[error("no credential is configured")]
+    NothingConfigured,
+    /// The caller excluded those that could serve.
+    #[error("every credential that could serve was tried")]
+    AllExcluded {
+        /// When another one comes back on its own, if any does.
+        retry_after: Option<Duration>,
+    },
+    /// Those that could serve stayed in use for as long as the caller would wait.
+    #[error("every credential that could serve is in use")]
+    AllBusy,
+    /// As many callers wait for a slot as may.
+    #[error("too many callers wait for a credential")]
+    TooManyWaiters,
+    /// None can serve now.
+    #[error("no credential can serve now")]
+    AllDown {
+        /// When the first one comes back on its own, if any does.
+        retry_after: Option<Duration>,
+    },
+    /// Each has used up its quota, but for those that only a person can bring back.
+    #[error("every credential has used up its quota")]
+    QuotaExhausted {
+        /// When the first one has quota again.
+        retry_after: Option<Duration>,
+    },
+    /// Those that could serve had no access token, and none could be had.
+    #[error("no access token could be had for any credential that could serve")]
+    RefreshFailed {
+        /// When the first one comes back on its own, if that is known.
+        retry_after: Option<Duration>,
+    },
+    /// The lease was reported before, or it expired, or it never was.
+    #[error("no lease of that name is out")]
+    LeaseNotFound,
+    /// No credential has that id.
+    #[error("no credential {0} is in the pool")]
+    CredentialNotFound(CredentialId),
+}
+
+impl Error {
+    /// The same, for a caller whose last hope was an access token that could not be had.
+    pub(crate) fn after_failed_refresh(self) -> Self {
+        match self {
+            Self::AllExcluded { retry_after } | Self::AllDown { retry_after } => {
+                Self::RefreshFailed { retry_after: retry_after.or(Some(SLOT_WAIT)) }
+            }
+            other => other,
+        }
+    }
+
+    /// Why a lease could not be had, in one word for programs.
+    fn cause(&self) -> Option<&'static str> {
+        match self {
+            Self::NothingConfigured => Some("nothing_configured"),
+            Self::AllExcluded { .. } => Some("all_excluded"),
+            Self::AllBusy => Some("all_busy"),
+            Self::TooManyWaiters => Some("too_many_waiters"),
+            Self::AllDown { .. } | Self::QuotaExhausted { .. } => Some("all_down"),
+            Self::RefreshFailed { .. } => Some("refresh_failed"),
+            Self::LeaseNotFound | Self::CredentialNotFound(_) => None,
+        }
+    }
+
+    fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::AllBusy | Self::TooManyWaiters => Some(SLOT_WAIT),
+            Self::AllExcluded { retry_after }
+            | Self::AllDown { retry_after }
+            | Self::QuotaExhausted { retry_after }
+            | Self::RefreshFailed { retry_after } => *retry_after,
+            Self::NothingConfigured | Self::LeaseNotFound | Self::CredentialNotFound(_) => None,
+        }
+    }
+
+    fn reason(&self) -> ErrorReason {
+        match self {
+            Self::NothingConfigured | Self::AllExcluded { .. } | Self::AllDown { .. } => {
+                ErrorReason::NoCredentialAvailable
+            }
+            Self::QuotaExhausted { .. } => ErrorReason::UpstreamQuotaExhausted,
+            Self::AllBusy | Self::TooManyWaiters => ErrorReason::Overloaded,
+            Self::RefreshFailed { .. } => ErrorReason::CredentialRefreshFailed,
+            Self::LeaseNotFound => ErrorReason::LeaseNotFound,
+            Self::CredentialNotFound(_) => ErrorReason::CredentialNotFound,
+        }
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        let failure = Self::new(error.reason(), error.to_string()).with_retry_after(error.retry_after());
+        let failure = match error.cause() {
+            Some(cause) => failure.with_metadata("cause", cause),
+            None => failure,
+        };
+        match error {
+            Error::CredentialNotFound(id) => failure.with_metadata("credential", format!("credentials/{id}")),
+            _ => failure,
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! Leases: what a caller gets, and the table of those that are out.
+//!
+//! The table is told the time; it starts no timer. A lease nobody reported is taken back when somebody next looks.
+
+use std::collections::{BTreeSet, HashMap};
+use std::fmt;
+use std::time::SystemTime;
+
+use tokio::time::Instant;
+
+use crate::credential::{CredentialId, Secret, Tier};
+
+/// A credential lent out.
+#[derive(Debug, Clone)]
+pub struct Lease {
+    /// Names the lease in the report.
+    pub id: LeaseId,
+    /// Which credential it is.
+    pub credential: CredentialId,
+    /// The credential's label.
+    pub display_name: String,
+    /// The credential's tier.
+    pub tier: Tier,
+    /// What is sent as `Authorization: Bearer`. Empty for a credential that is sent without one.
+    pub bearer: Secret,
+    /// When the pool takes the slot back if no report came.
+    pub expire_time: SystemTime,
+    /// Whether a bearer that was rejected can be renewed.
+    pub refreshable: bool,
+}
+
+/// Names a lease. Cannot be guessed.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LeaseId(String);
+
+impl LeaseId {
+    /// The id with this text.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    pub(crate) fn random() -> Self {
+        Self(uuid::Uuid::new_v4().simple().to_string())
+    }
+
+    /// The text of the id.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for LeaseId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What the pool remembers of a lease that is out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct LeaseRecord {
+    pub(crate) credential: CredentialId,
+    /// The number of the grant.
+    pub(crate) grant: u64,
+    /// Which of the credential's access tokens the caller got.
+    pub(crate) token_serial: u64,
+    pub(crate) expires: Instant,
+}
+
+/// The leases that are out.
+#[derive(Debug, Default)]
+pub(crate) struct LeaseTable {
+    records: HashMap<LeaseId, LeaseRecord>,
+    by_expiry: BTreeSet<(Instant, LeaseId)>,
+}
+
+impl LeaseTable {
+    pub(crate) fn insert(&mut self, id: LeaseId, record: LeaseRecord) {
+        self.by_expiry.insert((record.expires, id.clone()));
+        self.records.insert(id, record);
+    }
+
+    pub(crate) fn remove(&mut self, id: &LeaseId) -> Option<LeaseRecord> {
+        let record = self.records.remove(id)?;
+        self.by_expiry.remove(&(record.expires, id.clone()));
+        Some(record)
+    }
+
+    /// Removes a lease that has expired, if there is one.
+    pub(crate) fn take_expired(&mut self, now: Instant) -> Option<LeaseRecord> {
+        let (expires, id) = self.by_expiry.first()?;
+        if *expires > now {
+            return None;
+        }
+        let id = id.clone();
+        self.remove(&id)
+    }
+
+    /// When the next lease expires.
+    pub(crate) fn next_expiry(&self) -> Option<Instant> {
+        self.by_expiry.first().map(|(expires, _)| *expires)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::credential::Kind;
+
+    #[test]
+    fn leases_expire_in_order_and_only_once() {
+        let start = Instant::now();
+        let second = |n| start + Duration::from_secs(n);
+        let credential = CredentialId::of(Kind::ApiKey, &Secret::new("a"));
+        let mut table = LeaseTable::default();
+        for (id, expires) in [("late", 9), ("early", 1), ("reported", 2), ("middle", 5)] {
+            let record = LeaseRecord {
+                credential: credential.clone(),
+                grant: expires,
+                token_serial: 0,
+                expires: second(expires),
+            };
+            table.insert(LeaseId::new(id), record);
+        }
+
+        assert_eq!(table.remove(&LeaseId::new("reported")).map(|r| r.grant), Some(2));
+        assert_eq!(table.remove(&LeaseId::new("reported")), None);
+        let mut expired = Vec::new();
+        while let Some(record) = table.take_expired(second(5)) {
+            expired.push(record.grant);
+        }
+
+        assert_eq!(expired, [1, 5]);
+        assert_eq!((table.records.len(), table.next_expiry()), (1, Some(second(9))));
+    }
+
+    #[test]
+    fn debug_of_a_lease_shows_no_bearer() {
+        let bearer = Secret::new("planted");
+        let lease = Lease {
+            id: LeaseId::random(),
+            credential: CredentialId::of(Kind::ApiKey, &bearer),
+            display_name: "me".into(),
+            tier: Tier::Personal,
+            bearer,
+            expire_time: SystemTime::UNIX_EPOCH,
+            refreshable: false,
+        };
+
+        assert!(!format!("{lease:?}").contains("planted"));
+    }
+}

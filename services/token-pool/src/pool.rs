@@ -1,0 +1,196 @@
+//! The pool itself: a cloneable handle. What it does under its lock is in `open`, the way to a lease in `waiting`,
+//! the renewal of access tokens in [`refresh`](crate::refresh).
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use crate::clock::{Clock, SystemClock};
+use crate::config::PoolConfig;
+use crate::credential::{CredentialId, NewCredential, ids, without_duplicates};
+use crate::entry::Entry;
+use crate::error::Error;
+use crate::exchange::TokenExchange;
+use crate::lease::{Lease, LeaseId, LeaseTable};
+use crate::state::{Event, Outcome};
+use crate::view::{CredentialView, Cursor, PoolStatus, status};
+use crate::waiting::Waiter;
+
+/// The credential pool. Clones are handles to the same pool.
+#[derive(Clone)]
+pub struct Pool {
+    pub(crate) core: Arc<Core>,
+}
+
+/// What a caller wants of a lease.
+#[derive(Debug, Clone, Default)]
+pub struct Acquire {
+    /// Credentials not to be leased.
+    pub excluded: Vec<CredentialId>,
+    /// How long the lease is to last; `None` means the pool's default.
+    pub lease_duration: Option<Duration>,
+    /// How long to wait for a slot while those that could serve are in use.
+    pub max_wait: Duration,
+}
+
+/// How a credential fared in a lease.
+#[derive(Debug, Clone)]
+pub struct Report {
+    /// The lease that ends.
+    pub lease: LeaseId,
+    /// How the credential fared.
+    pub outcome: Outcome,
+    /// How long the upstream asked to wait.
+    pub retry_after: Option<Duration>,
+    /// What happened in a few words.
+    pub detail: Option<String>,
+}
+
+pub(crate) struct Core {
+    pub(crate) config: PoolConfig,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) exchange: TokenExchange,
+    pub(crate) inner: Mutex<Inner>,
+    /// Tells the background task that an exchange is under way or due.
+    pub(crate) refresher: Notify,
+    /// Tells those who wait that something becomes free earlier than they think.
+    pub(crate) sooner: Notify,
+}
+
+pub(crate) struct Inner {
+    /// Best tier first, in a tier as they were added.
+    pub(crate) entries: Vec<Entry>,
+    pub(crate) leases: LeaseTable,
+    /// Those who wait for a slot, first come first served.
+    pub(crate) waiters: VecDeque<Waiter>,
+    pub(crate) last_waiter: u64,
+    pub(crate) last_grant: u64,
+    /// The instant to which those who wait sleep.
+    pub(crate) announced: Option<Instant>,
+}
+
+impl Pool {
+    /// A pool of these credentials. A secret that comes twice is one credential, of the higher of its tiers.
+    pub fn new(config: PoolConfig, credentials: Vec<NewCredential>, exchange: TokenExchange) -> Self {
+        Self::with_clock(config, credentials, exchange, Arc::new(SystemClock))
+    }
+
+    /// A pool with a clock of the caller's.
+    pub fn with_clock(
+        config: PoolConfig,
+        credentials: Vec<NewCredential>,
+        exchange: TokenExchange,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        let credentials = without_duplicates(credentials);
+        let numbered = ids(&credentials).into_iter().zip(credentials).zip(0..);
+        let mut entries: Vec<_> = numbered.map(|((id, new), order)| Entry::new(id, order, new)).collect();
+        entries.sort_by_key(Entry::cursor);
+        let inner = Inner {
+            entries,
+            leases: LeaseTable::default(),
+            waiters: VecDeque::new(),
+            last_waiter: 0,
+            last_grant: 0,
+            announced: None,
+        };
+        let (refresher, sooner) = (Notify::new(), Notify::new());
+        let core = Core { config, clock, exchange, inner: Mutex::new(inner), refresher, sooner };
+        Self { core: Arc::new(core) }
+    }
+
+    /// Leases the best credential. Waits for a slot as long as the caller asked, first come first served, and for
+    /// an access token where there is none; a credential whose token cannot be had is passed over. Dropping the
+    /// future gives everything back.
+    ///
+    /// # Errors
+    /// Why no credential can be had.
+    pub async fn acquire(&self, request: Acquire) -> Result<Lease, Error> {
+        let config = &self.core.config;
+        let now = Instant::now();
+        let deadline = now.checked_add(request.max_wait.min(config.max_wait)).unwrap_or(now);
+        let duration = request.lease_duration.unwrap_or(config.lease_duration).min(config.max_lease_duration);
+        let mut excluded = request.excluded;
+        let mut passed_over = false;
+        loop {
+            let reservation = match self.reserve(&excluded, deadline).await {
+                Ok(reservation) => reservation,
+                Err(error) if passed_over => return Err(error.after_failed_refresh()),
+                Err(error) => return Err(error),
+            };
+            let credential = reservation.credential().clone();
+            if let Some(bearer) = reservation.bearer().await
+                && let Some(lease) = reservation.into_lease(bearer, duration)
+            {
+                return Ok(lease);
+            }
+            passed_over = true;
+            excluded.push(credential);
+        }
+    }
+
+    /// Ends a lease and takes note of how the credential fared. The credential as it is then.
+    ///
+    /// # Errors
+    /// [`Error::LeaseNotFound`] if the lease was reported before or has expired.
+    pub fn report(&self, report: &Report) -> Result<CredentialView, Error> {
+        let mut open = self.open();
+        let lease = open.inner.leases.remove(&report.lease).ok_or(Error::LeaseNotFound)?;
+        open.change(&lease.credential, |entry, context| {
+            entry.return_slot(lease.grant);
+            entry.report(report.outcome, report.retry_after, report.detail.as_deref(), &lease, context);
+        })
+    }
+
+    /// Shows credentials, best tier first, from after `cursor` on; and where to go on if there are more.
+    pub fn list(&self, cursor: Option<Cursor>, limit: usize) -> (Vec<CredentialView>, Option<Cursor>) {
+        let open = self.open();
+        let mut rest = open.inner.entries.iter().filter(|entry| cursor.is_none_or(|c| entry.cursor() > c));
+        let page: Vec<_> = rest.by_ref().take(limit.max(1)).collect();
+        let next = rest.next().and_then(|_| page.last().map(|entry| entry.cursor()));
+        (page.into_iter().map(|entry| CredentialView::of(entry, open.wall)).collect(), next)
+    }
+
+    /// Shows one credential.
+    ///
+    /// # Errors
+    /// [`Error::CredentialNotFound`].
+    pub fn get(&self, id: &CredentialId) -> Result<CredentialView, Error> {
+        let open = self.open();
+        let entry = open.inner.entries.iter().find(|entry| entry.id == *id);
+        let entry = entry.ok_or_else(|| Error::CredentialNotFound(id.clone()))?;
+        Ok(CredentialView::of(entry, open.wall))
+    }
+
+    /// Counts the pool.
+    pub fn status(&self) -> PoolStatus {
+        let open = self.open();
+        status(&open.inner.entries, open.wall)
+    }
+
+    /// Switches a credential off until [`recover`](Self::recover). Leases that are out go on.
+    ///
+    /// # Errors
+    /// [`Error::CredentialNotFound`].
+    pub fn switch_off(&self, id: &CredentialId) -> Result<CredentialView, Error> {
+        self.open().change(id, |entry, context| entry.decide(Event::SwitchedOff, context))
+    }
+
+    /// Makes a credential active again, whatever it was: what is held against it is forgotten.
+    ///
+    /// # Errors
+    /// [`Error::CredentialNotFound`].
+    pub fn recover(&self, id: &CredentialId) -> Result<CredentialView, Error> {
+        self.open().change(id, |entry, context| entry.decide(Event::Recovered, context))
+    }
+}
+
+impl fmt::Debug for Pool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pool").field("config", &self.core.config).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,118 @@
+//! Renewal of access tokens: one exchange at a time per credential, and the background task that starts exchanges
+//! ahead of time.
+//!
+//! An exchange belongs to whoever waits for it: nothing is spawned, and a caller that leaves takes nothing along.
+//! The background task joins every exchange that callers began, so that none is left half-way: its answer may hold
+//! the only copy of a rotated refresh token.
+
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use futures_util::StreamExt as _;
+use futures_util::future::{BoxFuture, Shared};
+use futures_util::stream::FuturesUnordered;
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::until;
+use crate::credential::CredentialId;
+use crate::entry::Entry;
+use crate::exchange::{ExchangeError, Exchanged};
+use crate::pool::Pool;
+
+/// Exchanges the background task starts at once.
+const MAX_STARTED: usize = 8;
+/// The longest sleep: a machine that slept, or whose clock was set, is noticed within it.
+const MAX_SLEEP: Duration = Duration::from_secs(60);
+
+/// An exchange that any number of callers can wait for. Its output is whether there is an access token now.
+pub(crate) type FlightFuture = Shared<BoxFuture<'static, bool>>;
+
+/// The exchange that is under way for a credential.
+pub(crate) struct Flight {
+    future: FlightFuture,
+    /// Whether the background task waits for it too.
+    joined: bool,
+}
+
+/// Renews access tokens ahead of their expiry and probes credentials whose exchanges were refused, until
+/// `shutdown`; then sees through what is under way, which takes no longer than an exchange may.
+pub async fn run(pool: Pool, shutdown: CancellationToken) {
+    let mut flights = FuturesUnordered::new();
+    loop {
+        let rest = pool.join_exchanges(&flights);
+        tokio::select! {
+            () = shutdown.cancelled() => break,
+            Some(_) = flights.next() => {}
+            () = pool.core.refresher.notified() => {}
+            () = sleep(rest) => {}
+        }
+    }
+    while flights.next().await.is_some() {}
+}
+
+impl Pool {
+    /// The exchange of a credential's refresh token: the one under way, or a new one.
+    pub(crate) fn exchange(&self, entry: &mut Entry) -> FlightFuture {
+        if let Some(flight) = &entry.flight {
+            return flight.future.clone();
+        }
+        let future = self.begin(entry);
+        entry.flight = Some(Flight { future: future.clone(), joined: false });
+        self.core.refresher.notify_one();
+        future
+    }
+
+    fn begin(&self, entry: &Entry) -> FlightFuture {
+        // Weak, as the pool holds the future.
+        let core = std::sync::Arc::downgrade(&self.core);
+        let exchange = self.core.exchange.clone();
+        let clock = self.core.clock.clone();
+        let timeout = self.core.config.exchange_timeout;
+        let (id, refresh_token) = (entry.id.clone(), entry.refresh_token());
+        let future = async move {
+            let result = exchange.run(&refresh_token, timeout, || clock.now()).await;
+            core.upgrade().is_some_and(|core| Self { core }.finish_exchange(&id, &result))
+        };
+        future.boxed().shared()
+    }
+
+    /// Stores how an exchange went, a rotated refresh token first, before anybody hears of it.
+    fn finish_exchange(&self, id: &CredentialId, result: &Result<Exchanged, ExchangeError>) -> bool {
+        match result {
+            Ok(_) => tracing::debug!(credential.id = id.as_str(), "access token renewed"),
+            Err(error) => {
+                tracing::warn!(credential.id = id.as_str(), error = %error, "access token not renewed")
+            }
+        }
+        let stored = self.open().change(id, |entry, context| {
+            entry.flight = None;
+            entry.exchanged(result, context);
+        });
+        self.core.refresher.notify_one();
+        stored.is_ok() && result.is_ok()
+    }
+
+    /// Adds the exchanges that are under way, and those that are due, to the ones the background task waits for.
+    /// How long it can sleep.
+    fn join_exchanges(&self, flights: &FuturesUnordered<FlightFuture>) -> Duration {
+        let mut open = self.open();
+        let wall = open.wall;
+        let mut rest = MAX_SLEEP;
+        for entry in &mut open.inner.entries {
+            if let Some(flight) = entry.flight.as_mut().filter(|flight| !flight.joined) {
+                flight.joined = true;
+                flights.push(flight.future.clone());
+            }
+            let Some(due) = entry.exchange_due(&self.core.config) else { continue };
+            if due > wall {
+                rest = rest.min(until(due, wall));
+            } else if flights.len() < MAX_STARTED {
+                let future = self.begin(entry);
+                entry.flight = Some(Flight { future: future.clone(), joined: true });
+                flights.push(future);
+            }
+        }
+        rest
+    }
+}

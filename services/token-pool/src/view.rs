@@ -1,0 +1,182 @@
+//! The pool as it may be shown: no secrets.
+
+use std::time::SystemTime;
+
+use crate::config::PoolConfig;
+use crate::credential::{CredentialId, Kind, Tier};
+use crate::entry::Entry;
+use crate::state::{Phase, Readiness};
+
+/// A credential as it may be shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CredentialView {
+    /// Its id.
+    pub id: CredentialId,
+    /// The operator's label, or the id.
+    pub display_name: String,
+    /// Its tier.
+    pub tier: Tier,
+    /// What it is.
+    pub kind: Kind,
+    /// Where it stands now.
+    pub phase: Phase,
+    /// When one that is not active comes back on its own.
+    pub recovery: Option<SystemTime>,
+    /// Credential failures in a row.
+    pub failures: u32,
+    /// Leases that are out.
+    pub in_flight: u32,
+    /// Leases granted since the pool started.
+    pub granted_count: u64,
+    /// When it was leased last.
+    pub last_granted_time: Option<SystemTime>,
+    /// When the access token at hand expires.
+    pub access_token_expire_time: Option<SystemTime>,
+    /// Why it is not active, or what its last failure was.
+    pub last_error: Option<String>,
+}
+
+/// Where a page of a list ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Cursor {
+    pub(crate) tier: Tier,
+    pub(crate) order: u64,
+}
+
+/// The pool, counted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PoolStatus {
+    /// The tiers that have credentials, best first.
+    pub tiers: Vec<TierStatus>,
+    /// When the first credential comes back, if none is active and one comes back on its own.
+    pub soonest_recovery: Option<SystemTime>,
+}
+
+/// One tier, counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TierStatus {
+    /// The tier.
+    pub tier: Tier,
+    /// Its credentials.
+    pub total: usize,
+    /// Of these, the active ones.
+    pub active: usize,
+    /// Of these, the ones that cool down.
+    pub cooling_down: usize,
+    /// Of these, the ones without quota.
+    pub exhausted: usize,
+    /// Of these, the ones that failed, were switched off or have expired.
+    pub disabled: usize,
+    /// Of these, the blocked ones.
+    pub blocked: usize,
+    /// Leases that are out.
+    pub in_flight: u32,
+}
+
+impl CredentialView {
+    pub(crate) fn of(entry: &Entry, now: SystemTime) -> Self {
+        let recovery = match (entry.state.readiness(now), entry.state.phase) {
+            (Readiness::Down { recovery }, _) => recovery,
+            (Readiness::HalfOpen, Phase::Tripped { probe_at }) => Some(probe_at),
+            (Readiness::HalfOpen | Readiness::Ready, _) => None,
+        };
+        Self {
+            id: entry.id.clone(),
+            display_name: entry.display_name.clone(),
+            tier: entry.tier,
+            kind: entry.kind,
+            phase: entry.state.phase_at(now),
+            recovery,
+            failures: entry.state.failures,
+            in_flight: entry.in_flight(),
+            granted_count: entry.granted_count,
+            last_granted_time: entry.last_granted_time,
+            access_token_expire_time: entry.token_expiry(),
+            last_error: entry.last_error.clone(),
+        }
+    }
+}
+
+impl Entry {
+    pub(crate) fn cursor(&self) -> Cursor {
+        Cursor { tier: self.tier, order: self.order }
+    }
+}
+
+/// Counts credentials.
+pub(crate) fn status(entries: &[Entry], now: SystemTime) -> PoolStatus {
+    let views: Vec<_> = entries.iter().map(|entry| CredentialView::of(entry, now)).collect();
+    let tiers = Tier::ALL.into_iter().filter_map(|tier| count(tier, &views)).collect();
+    let none_active = !views.iter().any(|view| view.phase == Phase::Active);
+    let soonest = views.iter().filter_map(|view| view.recovery).min();
+    PoolStatus { tiers, soonest_recovery: soonest.filter(|_| none_active).map(|time| time.max(now)) }
+}
+
+fn count(tier: Tier, views: &[CredentialView]) -> Option<TierStatus> {
+    let views = || views.iter().filter(|view| view.tier == tier);
+    let with = |wanted: fn(&Phase) -> bool| views().filter(|view| wanted(&view.phase)).count();
+    let total = views().count();
+    (total > 0).then(|| TierStatus {
+        tier,
+        total,
+        active: with(|phase| matches!(phase, Phase::Active)),
+        cooling_down: with(|phase| matches!(phase, Phase::CoolingDown { .. })),
+        exhausted: with(|phase| matches!(phase, Phase::Exhausted { .. })),
+        disabled: with(|phase| matches!(phase, Phase::Tripped { .. } | Phase::SwitchedOff | Phase::Expired)),
+        blocked: with(|phase| matches!(phase, Phase::Blocked)),
+        in_flight: views().map(|view| view.in_flight).sum(),
+    })
+}
+
+/// A change of phase, told to the operator.
+pub(crate) fn log_change(entry: &Entry, before: Phase, now: SystemTime, config: &PoolConfig) {
+    let phase = entry.state.phase_at(now);
+    if std::mem::discriminant(&phase) == std::mem::discriminant(&before) {
+        return;
+    }
+    let id = entry.id.as_str();
+    let name = entry.display_name.as_str();
+    let error = entry.last_error.as_deref().unwrap_or_default();
+    let wait = crate::state::wait_for(entry.state.readiness(now), now);
+    let wait_ms = wait.map_or(u64::MAX, |wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
+    match phase {
+        Phase::Active => tracing::info!(credential.id = id, credential.name = name, "credential is back"),
+        Phase::CoolingDown { .. } => {
+            tracing::info!(
+                credential.id = id,
+                credential.name = name,
+                error,
+                wait_ms,
+                "credential cools down"
+            );
+        }
+        Phase::Exhausted { .. } => {
+            tracing::warn!(
+                credential.id = id,
+                credential.name = name,
+                error,
+                wait_ms,
+                "quota of a credential is used up"
+            );
+        }
+        Phase::Tripped { .. } => {
+            let failures = config.failures_to_disable;
+            tracing::warn!(
+                credential.id = id,
+                credential.name = name,
+                error,
+                wait_ms,
+                failures,
+                "credential is disabled after failures and will be probed"
+            );
+        }
+        Phase::Blocked | Phase::Expired | Phase::SwitchedOff => {
+            tracing::warn!(
+                credential.id = id,
+                credential.name = name,
+                error,
+                "credential waits for the operator"
+            );
+        }
+    }
+}

@@ -1,0 +1,10 @@
+//! The pool as its callers see it, on a paused clock and against a scripted token endpoint.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking, too")]
+
+mod bench;
+mod leases;
+mod properties;
+mod refresh;
+mod secrets;
+mod service;
