@@ -13,7 +13,9 @@ use warp2api_rpc::listener::{Address, Listener};
 use warp2api_rpc::serve::{ServeConfig, Shutdown, serve};
 use warp2api_rpc::server::{GrpcServer, Health};
 use warp2api_rpc::{GrpcEndpoint, HttpEndpoint, MAX_MESSAGE_BYTES, http_endpoint};
-use warp2api_token_pool::{Kind, NewCredential, Pool, PoolConfig, Secret, Tier, TokenExchange, TokenPoolService};
+use warp2api_token_pool::{
+    Kind, NewCredential, Pool, PoolConfig, Secret, Tier, TokenExchange, TokenPoolService,
+};
 use warp2api_upstream_sim::EmbeddedCredential;
 use warp2api_warp_chat::WarpChatService;
 
@@ -220,11 +222,7 @@ fn build_pool(config: &Config, endpoint: HttpEndpoint) -> Pool {
             secret: Secret::new(EmbeddedCredential::API_KEY),
         });
     }
-    let exchange = TokenExchange {
-        endpoint,
-        url: config.token_url.0.clone(),
-        fallback_url: None,
-        headers: Vec::new(),
-    };
+    let exchange =
+        TokenExchange { endpoint, url: config.token_url.0.clone(), fallback_url: None, headers: Vec::new() };
     Pool::new(PoolConfig::default(), credentials, exchange)
 }

@@ -7,7 +7,7 @@ use warp2api_token_pool::Tier;
 use warp2api_upstream_sim::EmbeddedCredential;
 
 use crate::app::{Addresses, App};
-use crate::config::{Role, UpstreamChoice};
+use crate::config::{Config, Role, UpstreamChoice};
 
 /// The banner of an app that is about to open its doors.
 pub fn text(app: &App, addresses: &Addresses) -> String {
@@ -19,7 +19,8 @@ pub fn text(app: &App, addresses: &Addresses) -> String {
     };
     if let Some(edge) = &addresses.edge {
         line("base URL", &format!("http://{}/v1", reachable(edge)));
-        let keys = if config.gateway.api_keys.is_open() { "any key is accepted" } else { "a key of API_TOKEN" };
+        let keys =
+            if config.gateway.api_keys.is_open() { "any key is accepted" } else { "a key of API_TOKEN" };
         line("API key", keys);
     }
     if let Some(grpc) = &addresses.grpc {
@@ -28,19 +29,23 @@ pub fn text(app: &App, addresses: &Addresses) -> String {
     if matches!(config.role, Role::All | Role::WarpChat) {
         line("upstream", &upstream(&config.upstream));
     }
-    if let Some(pool) = app.pool() {
-        line("credentials", &credentials(app, pool));
+    if matches!(config.role, Role::All | Role::TokenPool) {
+        line("credentials", &credentials(config));
     }
     if let Some(upstream) = &addresses.upstream {
         let url = reachable(upstream);
         line("upstream", &format!("http://{url} (the embedded one; no model is asked)"));
         line(
-            "use it", 
+            "use it",
             &format!("W2A_UPSTREAM=http://{url} WARP_API_KEY={} warp2api", EmbeddedCredential::API_KEY),
         );
     }
     if let Some(edge) = &addresses.edge {
-        let key = if config.gateway.api_keys.is_open() { "" } else { "  -H \"authorization: Bearer $API_TOKEN\" \\\n" };
+        let key = if config.gateway.api_keys.is_open() {
+            ""
+        } else {
+            "  -H \"authorization: Bearer $API_TOKEN\" \\\n"
+        };
         let _written: std::fmt::Result = write!(
             text,
             "\nTry it:\n\n  curl -N http://{}/v1/chat/completions \\\n{key}  -H 'content-type: application/json' \\\n  \
@@ -61,9 +66,7 @@ fn upstream(choice: &UpstreamChoice) -> String {
     }
 }
 
-fn credentials(app: &App, pool: &warp2api_token_pool::Pool) -> String {
-    let _ = pool;
-    let config = app.config();
+fn credentials(config: &Config) -> String {
     let count = |tier| config.credentials.iter().filter(|credential| credential.tier == tier).count();
     let tiers = [(Tier::Personal, "personal"), (Tier::Shared, "shared"), (Tier::Anonymous, "anonymous")];
     let configured: Vec<_> = tiers

@@ -69,7 +69,8 @@ mod tests {
 
     #[test]
     fn settings_are_flags_of_every_command() {
-        let cli = Cli::try_parse_from(["warp2api", "gateway", "--port", "1", "--warp-chat", "unix:/a"]).unwrap();
+        let cli =
+            Cli::try_parse_from(["warp2api", "gateway", "--port", "1", "--warp-chat", "unix:/a"]).unwrap();
 
         assert_eq!(cli.settings.port.as_deref(), Some("1"));
         assert_eq!(cli.settings.warp_chat.as_deref(), Some("unix:/a"));

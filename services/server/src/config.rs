@@ -116,7 +116,9 @@ impl Config {
                     format!("{edge} can be reached by others: set a key for clients, or W2A_ALLOW_OPEN=true"),
                 );
             }
-            if matches!(upstream, UpstreamChoice::Embedded(_)) && read.settings.upstream.is_none() && role == Role::All
+            if matches!(upstream, UpstreamChoice::Embedded(_))
+                && read.settings.upstream.is_none()
+                && role == Role::All
             {
                 read.problem(
                     "upstream",
@@ -261,7 +263,11 @@ fn client_headers(read: &mut Reader) -> warp2api_warp_chat::config::ClientHeader
 fn clocks(read: &mut Reader) -> warp2api_warp_chat::config::Clocks {
     let defaults = warp2api_warp_chat::config::Clocks::default();
     warp2api_warp_chat::config::Clocks {
-        first_event: read.seconds(|s| &mut s.first_event_timeout, "first_event_timeout", defaults.first_event),
+        first_event: read.seconds(
+            |s| &mut s.first_event_timeout,
+            "first_event_timeout",
+            defaults.first_event,
+        ),
         gap: read.seconds(|s| &mut s.event_gap_timeout, "event_gap_timeout", defaults.gap),
         lifetime: read.seconds(|s| &mut s.turn_timeout, "turn_timeout", defaults.lifetime),
     }

@@ -37,7 +37,10 @@ impl Reader {
     }
 
     /// The setting as it was written.
-    pub(crate) fn take(&mut self, setting: impl FnOnce(&mut Settings) -> &mut Option<String>) -> Option<String> {
+    pub(crate) fn take(
+        &mut self,
+        setting: impl FnOnce(&mut Settings) -> &mut Option<String>,
+    ) -> Option<String> {
         setting(&mut self.settings).take()
     }
 
@@ -95,7 +98,11 @@ impl Reader {
     }
 
     /// The setting as yes or no; no is the default.
-    pub(crate) fn flag(&mut self, setting: impl FnOnce(&mut Settings) -> &mut Option<String>, key: &str) -> bool {
+    pub(crate) fn flag(
+        &mut self,
+        setting: impl FnOnce(&mut Settings) -> &mut Option<String>,
+        key: &str,
+    ) -> bool {
         self.choice(
             setting,
             key,
@@ -124,10 +131,15 @@ impl Reader {
     pub(crate) fn root_url(&mut self, key: &str, written: &str) -> String {
         let uri = written.parse::<http::Uri>().ok();
         let fits = uri.is_some_and(|uri| {
-            matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some() && uri.query().is_none()
+            matches!(uri.scheme_str(), Some("http" | "https"))
+                && uri.host().is_some()
+                && uri.query().is_none()
         });
         if !fits {
-            self.problem(key, format!("`{written}` is not the root URL of an upstream, such as https://app.warp.dev"));
+            self.problem(
+                key,
+                format!("`{written}` is not the root URL of an upstream, such as https://app.warp.dev"),
+            );
         }
         written.trim_end_matches('/').to_owned()
     }

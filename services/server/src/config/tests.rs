@@ -59,7 +59,8 @@ fn an_address_that_others_can_reach_needs_a_key_and_a_real_upstream() {
     let open = resolve(Role::All, &[("HOST", "0.0.0.0"), ("WARP_API_KEY", "wk-1")]).unwrap_err().to_string();
     assert!(open.contains("API_TOKEN"), "{open}");
 
-    let no_credential = resolve(Role::All, &[("HOST", "0.0.0.0"), ("API_TOKEN", "k")]).unwrap_err().to_string();
+    let no_credential =
+        resolve(Role::All, &[("HOST", "0.0.0.0"), ("API_TOKEN", "k")]).unwrap_err().to_string();
     assert!(no_credential.contains("W2A_UPSTREAM=embedded"), "{no_credential}");
 
     for fine in [
