@@ -1,0 +1,265 @@
+//! Decides what a request means: the contract's request, what is refused, and what is ignored by name. The rule:
+//! refused is what would give a wrong answer in silence; what cannot be honoured otherwise is named.
+//!
+//! The table in [`crate::parameters`] says the same in words, and a test holds the two together.
+
+mod content;
+mod ignored;
+mod images;
+mod messages;
+mod tools;
+
+use std::ops::RangeInclusive;
+
+use warp2api_proto::warp_chat::v1::{Delivery, Limits, StreamChatRequest};
+
+use self::ignored::Ignored;
+use self::messages::FunctionCalls;
+use super::answer::{AnswerHead, CallStyle};
+use super::request::{ChatCompletionRequest, ContentPart, FreeForm};
+use crate::json::{Integer, Object, Real, Text, TextOrList, TextOrObject};
+use crate::rejection::Rejection;
+
+pub use images::{FetchedImages, RemoteImage};
+
+/// A request that is taken on.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Accepted {
+    /// The request in the contract's terms.
+    pub request: StreamChatRequest,
+    /// Whether the caller wants a stream.
+    pub stream: bool,
+    /// Whether the stream is to end with a chunk about usage.
+    pub include_usage: bool,
+    /// How the caller wants to be told of calls.
+    pub call_style: CallStyle,
+    /// The names of what was asked for and is not done, each once, fit for a header.
+    pub ignored: Vec<String>,
+}
+
+impl Accepted {
+    /// The head of the answer, with an id and a time in seconds since 1970.
+    pub fn head(&self, id: impl Into<String>, created: i64) -> AnswerHead {
+        let model = if self.request.model.is_empty() { DEFAULT_MODEL } else { &self.request.model };
+        AnswerHead {
+            id: id.into(),
+            created,
+            model: model.to_owned(),
+            include_usage: self.include_usage,
+            call_style: self.call_style,
+        }
+    }
+
+    /// The value of the `x-warp2api-ignored` header, if there is anything to say.
+    pub fn ignored_header(&self) -> Option<String> {
+        (!self.ignored.is_empty()).then(|| self.ignored.join(", "))
+    }
+}
+
+/// What the contract takes an empty model for.
+const DEFAULT_MODEL: &str = "auto";
+const EFFORTS: [&str; 7] = ["none", "minimal", "low", "medium", "high", "xhigh", "max"];
+/// OpenAI's own bound.
+const MAX_STOP_SEQUENCES: usize = 4;
+
+/// What messages share while they are mapped.
+#[derive(Debug)]
+struct Context<'a> {
+    fetched: &'a FetchedImages,
+    ignored: Ignored,
+    images: usize,
+    functions: FunctionCalls,
+}
+
+impl Context<'_> {
+    /// Counts an image of the conversation before it is decoded.
+    fn count_image(&mut self, param: &str) -> Result<(), Rejection> {
+        self.images += 1;
+        if self.images > images::MAX_IMAGES {
+            let most = images::MAX_IMAGES;
+            return Err(Rejection::invalid(param, format!("more than {most} images in the conversation")));
+        }
+        Ok(())
+    }
+
+    fn note_detail(&mut self, part: &ContentPart<'_>) {
+        let Some(TextOrObject::Object(image)) = &part.image_url else { return };
+        let asked = image.detail.as_ref().is_some_and(|detail| detail.as_str() != "auto");
+        self.ignored.note_if(asked, "messages.content.image_url.detail");
+    }
+}
+
+impl ChatCompletionRequest<'_> {
+    /// The images that are named by a remote URL, in order. A caller that fetches them hands them to
+    /// [`accept`](Self::accept), which rejects the request otherwise.
+    pub fn remote_images(&self) -> Vec<RemoteImage> {
+        let messages = self.messages.iter().flat_map(|messages| &messages.0).enumerate();
+        let images = messages.flat_map(|(index, Object(message))| {
+            content::remote_images(message, &format!("messages[{index}]"))
+        });
+        images.take(images::MAX_IMAGES).collect()
+    }
+
+    /// Takes the request on, or says which field stands in the way.
+    pub fn accept(&self, fetched: &FetchedImages) -> Result<Accepted, Rejection> {
+        self.check_ranges()?;
+        self.refuse()?;
+        let mut context =
+            Context { fetched, ignored: self.ignored(), images: 0, functions: FunctionCalls::default() };
+
+        let Some(messages) = self.messages.as_ref().filter(|messages| !messages.0.is_empty()) else {
+            return Err(Rejection::invalid("messages", "expected an array with at least one message"));
+        };
+        let mut mapped = Vec::with_capacity(messages.0.len());
+        for (index, Object(message)) in messages.0.iter().enumerate() {
+            mapped.push(messages::message(message, &format!("messages[{index}]"), &mut context)?);
+        }
+        let tools = tools::tools(self, &mut context.ignored)?;
+        let tool_choice = tools::tool_choice(self, &tools)?;
+        let stream = flag(self.stream);
+        let options = self.stream_options.as_ref().map(|options| &options.0);
+
+        Ok(Accepted {
+            request: StreamChatRequest {
+                model: self.model.as_ref().map(|model| model.as_str().to_owned()).unwrap_or_default(),
+                messages: mapped,
+                tools,
+                tool_choice,
+                parallel_tool_calls: self.parallel_tool_calls.map(|flag| flag.0),
+                limits: self.limits()?,
+                reasoning_effort: self.reasoning_effort()?.to_owned(),
+                // A stream shows text as it comes; a whole answer can wait until none of it can be taken back.
+                delivery: if stream { Delivery::Live } else { Delivery::Committed }.into(),
+            },
+            stream,
+            include_usage: stream && options.is_some_and(|options| flag(options.include_usage)),
+            call_style: self.call_style(),
+            ignored: context.ignored.into_names(),
+        })
+    }
+
+    fn call_style(&self) -> CallStyle {
+        let any_tools = self.tools.as_ref().is_some_and(|tools| !tools.0.is_empty());
+        let any_functions = self.functions.as_ref().is_some_and(|functions| !functions.0.is_empty());
+        if any_functions && !any_tools { CallStyle::Function } else { CallStyle::Tools }
+    }
+
+    fn limits(&self) -> Result<Option<Limits>, Rejection> {
+        let most = self.max_completion_tokens.or(self.max_tokens).map(|tokens| tokens.0);
+        let stop_sequences: Vec<String> = match &self.stop {
+            None => Vec::new(),
+            Some(TextOrList::Text(text)) => vec![text.to_string()],
+            Some(TextOrList::List(texts)) => texts.iter().map(|text| text.as_str().to_owned()).collect(),
+        };
+        if stop_sequences.len() > MAX_STOP_SEQUENCES {
+            return Err(Rejection::invalid("stop", format!("expected at most {MAX_STOP_SEQUENCES} strings")));
+        }
+        if stop_sequences.iter().any(String::is_empty) {
+            return Err(Rejection::invalid("stop", "expected strings that are not empty"));
+        }
+        let limited = most.is_some() || !stop_sequences.is_empty();
+        Ok(limited.then(|| Limits { max_output_tokens: most.unwrap_or_default(), stop_sequences }))
+    }
+
+    fn reasoning_effort(&self) -> Result<&str, Rejection> {
+        let effort = self.reasoning_effort.as_ref().map(Text::as_str).unwrap_or_default();
+        if self.reasoning_effort.is_some() && !EFFORTS.contains(&effort) {
+            let expected = format!("expected one of {}", EFFORTS.join(", "));
+            return Err(Rejection::invalid("reasoning_effort", expected));
+        }
+        Ok(effort)
+    }
+
+    fn check_ranges(&self) -> Result<(), Rejection> {
+        integer(self.max_completion_tokens, "max_completion_tokens", 1..=i64::MAX)?;
+        integer(self.max_tokens, "max_tokens", 1..=i64::MAX)?;
+        integer(self.n, "n", 1..=128)?;
+        integer(self.top_logprobs, "top_logprobs", 0..=20)?;
+        real(self.temperature, "temperature", 0.0..=2.0)?;
+        real(self.top_p, "top_p", 0.0..=1.0)?;
+        real(self.frequency_penalty, "frequency_penalty", -2.0..=2.0)?;
+        real(self.presence_penalty, "presence_penalty", -2.0..=2.0)?;
+        if self.logit_bias.as_ref().is_some_and(|biases| biases.0.out_of_range) {
+            return Err(Rejection::invalid("logit_bias", "expected numbers from -100 to 100"));
+        }
+        Ok(())
+    }
+
+    /// Refuses what would give a wrong answer in silence.
+    fn refuse(&self) -> Result<(), Rejection> {
+        if self.n.is_some_and(|n| n.0 > 1) {
+            return Err(Rejection::unsupported("n", "only one choice can be had"));
+        }
+        if flag(self.logprobs) {
+            return Err(Rejection::unsupported("logprobs", "the upstream gives no probabilities"));
+        }
+        if self.top_logprobs.is_some_and(|most| most.0 > 0) {
+            return Err(Rejection::unsupported("top_logprobs", "the upstream gives no probabilities"));
+        }
+        let mut modalities = self.modalities.iter().flat_map(|modalities| &modalities.0);
+        if modalities.any(|modality| modality.as_str() != "text") {
+            return Err(Rejection::unsupported("modalities", "answers are text only"));
+        }
+        Ok(())
+    }
+
+    /// Names what is not done: a parameter that asks for something other than what happens without it.
+    fn ignored(&self) -> Ignored {
+        let other = |real: Option<Real>, usual: f64| real.is_some_and(|real| real.0 != usual);
+        let word = |text: &Option<Text<'_>>, usual: &[&str]| {
+            text.as_ref().is_some_and(|text| !usual.contains(&text.as_str()))
+        };
+        let any = |object: &Option<Object<FreeForm>>| object.as_ref().is_some_and(|object| object.0.any);
+        let format = self.response_format.as_ref().map(|format| format.0.kind.as_ref().map(Text::as_str));
+        let options = self.stream_options.as_ref().map(|options| &options.0);
+
+        let mut ignored = Ignored::default();
+        ignored.note_if(other(self.temperature, 1.0), "temperature");
+        ignored.note_if(other(self.top_p, 1.0), "top_p");
+        ignored.note_if(other(self.frequency_penalty, 0.0), "frequency_penalty");
+        ignored.note_if(other(self.presence_penalty, 0.0), "presence_penalty");
+        ignored.note_if(self.logit_bias.as_ref().is_some_and(|biases| biases.0.any), "logit_bias");
+        ignored.note_if(self.seed.is_some(), "seed");
+        ignored.note_if(format.is_some_and(|kind| kind != Some("text")), "response_format");
+        ignored.note_if(self.audio.is_some(), "audio");
+        ignored.note_if(self.prediction.is_some(), "prediction");
+        ignored.note_if(self.web_search_options.is_some(), "web_search_options");
+        ignored.note_if(self.moderation.is_some(), "moderation");
+        ignored.note_if(any(&self.metadata), "metadata");
+        ignored.note_if(any(&self.prompt_cache_options), "prompt_cache_options");
+        ignored.note_if(word(&self.prompt_cache_key, &[""]), "prompt_cache_key");
+        ignored.note_if(word(&self.prompt_cache_retention, &[""]), "prompt_cache_retention");
+        ignored.note_if(word(&self.safety_identifier, &[""]), "safety_identifier");
+        ignored.note_if(word(&self.user, &[""]), "user");
+        ignored.note_if(word(&self.service_tier, &["", "auto", "default"]), "service_tier");
+        ignored.note_if(word(&self.verbosity, &["", "medium"]), "verbosity");
+        ignored.note_if(flag(self.store), "store");
+        let obfuscation = options.is_some_and(|options| flag(options.include_obfuscation));
+        ignored.note_if(obfuscation, "stream_options.include_obfuscation");
+        for name in &self.unknown {
+            ignored.note(name);
+        }
+        ignored
+    }
+}
+
+fn flag(flag: Option<crate::json::Flag>) -> bool {
+    flag.is_some_and(|flag| flag.0)
+}
+
+fn integer(value: Option<Integer>, param: &str, range: RangeInclusive<i64>) -> Result<(), Rejection> {
+    let Some(Integer(value)) = value.filter(|value| !range.contains(&value.0)) else { return Ok(()) };
+    let (least, most) = range.into_inner();
+    Err(Rejection::invalid(
+        param,
+        if value < least { format!("expected at least {least}") } else { format!("expected at most {most}") },
+    ))
+}
+
+fn real(value: Option<Real>, param: &str, range: RangeInclusive<f64>) -> Result<(), Rejection> {
+    if value.is_none_or(|value| range.contains(&value.0)) {
+        return Ok(());
+    }
+    let (least, most) = range.into_inner();
+    Err(Rejection::invalid(param, format!("expected a number from {least} to {most}")))
+}

@@ -1,0 +1,153 @@
+//! The messages of a request, one to one: the message at an index stays at that index, so that what the service says
+//! of one names the caller's own.
+
+use std::collections::{HashMap, VecDeque};
+
+use serde_json::value::RawValue;
+use warp2api_proto::warp_chat::v1::{
+    Message as Mapped, Part, Role, ToolCall as MappedCall, ToolResult, part,
+};
+
+use super::Context;
+use super::content::{self, Vocabulary};
+use crate::chat::request::{CalledFunction, Message, ToolCall};
+use crate::json::{Object, ReadError, Text, read};
+use crate::rejection::Rejection;
+
+/// The calls of the `function_call` days, which had no ids. They get some here, the same for the same conversation.
+#[derive(Debug, Default)]
+pub(super) struct FunctionCalls {
+    count: usize,
+    /// The ids of those that still wait for their result, by name.
+    open: HashMap<String, VecDeque<String>>,
+}
+
+impl FunctionCalls {
+    fn call(&mut self, name: &str) -> String {
+        self.count += 1;
+        let id = format!("call_function_{}", self.count);
+        self.open.entry(name.to_owned()).or_default().push_back(id.clone());
+        id
+    }
+
+    /// The id of the oldest open call of that name, or one that no call has.
+    fn result(&mut self, name: &str) -> String {
+        let open = self.open.get_mut(name).and_then(VecDeque::pop_front);
+        open.unwrap_or_else(|| format!("call_function_{name}"))
+    }
+}
+
+/// Maps the message at `path`.
+pub(super) fn message(
+    message: &Message<'_>,
+    path: &str,
+    context: &mut Context<'_>,
+) -> Result<Mapped, Rejection> {
+    let role = message.role.as_ref().map(Text::as_str).unwrap_or_default();
+    let (role, parts) = match role {
+        "system" => (Role::System, content::parts(message, path, Vocabulary::Text, context)?),
+        "developer" => (Role::Developer, content::parts(message, path, Vocabulary::Text, context)?),
+        "user" => (Role::User, content::parts(message, path, Vocabulary::TextAndImages, context)?),
+        "assistant" => (Role::Assistant, assistant(message, path, context)?),
+        "tool" => {
+            let id = present(message.tool_call_id.as_ref(), path, "tool_call_id")?.to_owned();
+            (Role::Tool, vec![result(id, message, path, context)?])
+        }
+        "function" => {
+            let name = present(message.name.as_ref(), path, "name")?;
+            let id = context.functions.result(name);
+            (Role::Tool, vec![result(id, message, path, context)?])
+        }
+        _ => {
+            return Err(Rejection::invalid(
+                format!("{path}.role"),
+                "expected one of system, developer, user, assistant, tool, function",
+            ));
+        }
+    };
+    let named = message.name.as_ref().is_some_and(|name| !name.as_str().is_empty());
+    context.ignored.note_if(named && role != Role::Tool, "messages.name");
+    Ok(Mapped { role: role.into(), parts })
+}
+
+fn assistant(message: &Message<'_>, path: &str, context: &mut Context<'_>) -> Result<Vec<Part>, Rejection> {
+    if message.audio.is_some() {
+        return Err(Rejection::unsupported(format!("{path}.audio"), "audio is not supported"));
+    }
+    let mut parts = Vec::new();
+    parts.extend(thinking(message).map(|text| content::reasoning_part(&text.0)));
+    parts.extend(content::parts(message, path, Vocabulary::TextAndReasoning, context)?);
+    let refusal = message.refusal.as_ref().map(Text::as_str).filter(|text| !text.is_empty());
+    parts.extend(refusal.map(content::text_part));
+    if let Some(Object(call)) = &message.function_call {
+        let path = format!("{path}.function_call");
+        let mut call = called(call, &path)?;
+        call.id = context.functions.call(&call.name);
+        parts.push(Part { content: Some(part::Content::ToolCall(call)) });
+    }
+    for (index, Object(call)) in message.tool_calls.iter().flat_map(|calls| &calls.0).enumerate() {
+        let call = tool_call(call, &format!("{path}.tool_calls[{index}]"))?;
+        parts.push(Part { content: Some(part::Content::ToolCall(call)) });
+    }
+    Ok(parts)
+}
+
+/// What the model thought, under either of its names. Some servers have something else under the second.
+fn thinking<'m>(message: &'m Message<'_>) -> Option<Text<'m>> {
+    let named = message.reasoning_content.clone();
+    let other = || message.reasoning.and_then(|raw| read::<Text<'_>>(raw.get().as_bytes()).ok());
+    named.or_else(other).filter(|text| !text.as_str().is_empty())
+}
+
+fn tool_call(call: &ToolCall<'_>, path: &str) -> Result<MappedCall, Rejection> {
+    if call.kind.as_ref().is_some_and(|kind| kind.as_str() != "function") {
+        return Err(Rejection::unsupported(format!("{path}.type"), "only calls of functions are supported"));
+    }
+    let id = present(call.id.as_ref(), path, "id")?.to_owned();
+    let Some(Object(function)) = &call.function else {
+        return Err(Rejection::invalid(format!("{path}.function"), "expected an object"));
+    };
+    Ok(MappedCall { id, ..called(function, &format!("{path}.function"))? })
+}
+
+/// A call without its id.
+fn called(function: &CalledFunction<'_>, path: &str) -> Result<MappedCall, Rejection> {
+    let name = present(function.name.as_ref(), path, "name")?.to_owned();
+    let arguments_json = arguments(function.arguments, &format!("{path}.arguments"))?;
+    Ok(MappedCall { id: String::new(), name, arguments_json })
+}
+
+/// The text of the arguments as the caller wrote it. Nothing at all stands for no arguments.
+fn arguments(raw: Option<&RawValue>, path: &str) -> Result<String, Rejection> {
+    let Some(raw) = raw else { return Ok("{}".to_owned()) };
+    if raw.get().starts_with('{') {
+        return Ok(raw.get().to_owned());
+    }
+    let Text(text) = read(raw.get().as_bytes()).map_err(|error| Rejection::read(path, error))?;
+    if text.trim().is_empty() {
+        return Ok("{}".to_owned());
+    }
+    match read::<&RawValue>(text.as_bytes()) {
+        Ok(object) if object.get().starts_with('{') => Ok(text.into_owned()),
+        Ok(_) => Err(Rejection::invalid(path, "expected the text of a JSON object")),
+        Err(ReadError::Syntax(what) | ReadError::Shape { message: what, .. }) => {
+            Err(Rejection::invalid(path, format!("expected the text of a JSON object: {what}")))
+        }
+    }
+}
+
+fn result(
+    tool_call_id: String,
+    message: &Message<'_>,
+    path: &str,
+    context: &mut Context<'_>,
+) -> Result<Part, Rejection> {
+    let parts = content::parts(message, path, Vocabulary::TextAndImages, context)?;
+    let result = ToolResult { tool_call_id, parts, error: false };
+    Ok(Part { content: Some(part::Content::ToolResult(result)) })
+}
+
+fn present<'t>(text: Option<&'t Text<'_>>, path: &str, key: &str) -> Result<&'t str, Rejection> {
+    let text = text.map(Text::as_str).filter(|text| !text.is_empty());
+    text.ok_or_else(|| Rejection::invalid(format!("{path}.{key}"), "expected a string that is not empty"))
+}
