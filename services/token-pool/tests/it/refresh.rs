@@ -131,6 +131,23 @@ async fn the_background_task_keeps_used_tokens_fresh_and_lets_idle_ones_lapse() 
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_lease_of_an_ageing_token_has_it_renewed_at_once() {
+    let endpoint = Endpoint::default();
+    let config = PoolConfig { refresh_idle_limit: std::time::Duration::from_secs(600), ..config() };
+    let pool = pool_with(config, vec![refreshable(Tier::Personal, "r")], &endpoint);
+
+    beside_refresh(&pool, async {
+        turn(&pool, Outcome::Success).await;
+        advance(3300).await;
+        assert_eq!(endpoint.requests().len(), 1, "nobody used it");
+        assert_eq!(acquire(&pool).await.unwrap().bearer.expose(), "access-1");
+        advance(1).await;
+        assert_eq!(acquire(&pool).await.unwrap().bearer.expose(), "access-2");
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn three_refused_exchanges_disable_and_a_probe_brings_it_back() {
     let endpoint = Endpoint::default();
     let pool = pool_with(config(), vec![refreshable(Tier::Personal, "r")], &endpoint);
