@@ -24,6 +24,9 @@ pub trait Projection: Send + Unpin + 'static {
     /// What the caller gets.
     type Item: Send + Unpin + 'static;
 
+    /// Learns what the upstream calls itself, before its first event.
+    fn name_upstream(&mut self, _name: String) {}
+
     /// Takes the bytes of one event and appends what it means to `out`.
     fn apply(&mut self, event: Bytes, out: &mut VecDeque<Self::Item>) -> Result<(), TurnError>;
 
@@ -51,6 +54,10 @@ impl ChatProjection {
 
 impl Projection for ChatProjection {
     type Item = StreamChatResponse;
+
+    fn name_upstream(&mut self, name: String) {
+        self.reducer.name_upstream(name);
+    }
 
     fn apply(&mut self, event: Bytes, out: &mut VecDeque<Self::Item>) -> Result<(), TurnError> {
         let event = decode(event)?;

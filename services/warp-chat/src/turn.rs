@@ -17,14 +17,14 @@ use tokio::time::Instant;
 use tonic::Status;
 use warp2api_proto::error::v1::ErrorReason;
 use warp2api_proto::token_pool::v1::CredentialOutcome;
-use warp2api_rpc::{CallContext, Failure, HttpBody};
+use warp2api_rpc::{CallContext, Failure};
 
 use crate::attempt::Attempt;
 use crate::config::{ChatConfig, OnQuota};
 use crate::error::{Retry, TurnError};
 use crate::lease::{LeaseGuard, Lender};
 use crate::projection::Projection;
-use crate::upstream::Upstream;
+use crate::upstream::{Answer, Upstream};
 
 /// How long a turn waits for a credential when all that could serve are in use.
 const MAX_WAIT: Duration = Duration::from_secs(30);
@@ -96,16 +96,19 @@ impl Turns {
 
 /// Sends a request and reads its answer until the caller can be shown something.
 async fn attempt<P: Projection>(
-    head: BoxFuture<'static, Result<HttpBody, TurnError>>,
-    projection: P,
+    head: BoxFuture<'static, Result<Answer, TurnError>>,
+    mut projection: P,
     config: &ChatConfig,
 ) -> Result<Attempt<P>, TurnError> {
     let sent = Instant::now();
     let clocks = config.clocks;
-    let body = tokio::time::timeout_at(sent + clocks.first_event, head).await.map_err(|_| {
+    let answer = tokio::time::timeout_at(sent + clocks.first_event, head).await.map_err(|_| {
         TurnError::upstream_fault(ErrorReason::UpstreamTimeout, "the upstream did not answer in time")
     })??;
-    let mut attempt = Attempt::new(body, projection, sent, clocks, config.max_event_bytes);
+    if let Some(name) = answer.name {
+        projection.name_upstream(name);
+    }
+    let mut attempt = Attempt::new(answer.body, projection, sent, clocks, config.max_event_bytes);
     attempt.until_useful().await?;
     Ok(attempt)
 }

@@ -18,6 +18,16 @@ use crate::warp::http_error;
 /// How long the body of an error is waited for: it only tells which error it is.
 const ERROR_BODY_TIME: Duration = Duration::from_secs(5);
 
+/// The header by which an embedded upstream says what it is, on a port of its own too.
+const NAME_HEADER: &str = "x-warp2api-upstream";
+
+/// An answer that has begun.
+pub(crate) struct Answer {
+    pub(crate) body: HttpBody,
+    /// What the upstream calls itself, if it does.
+    pub(crate) name: Option<String>,
+}
+
 /// The chat endpoint of the upstream.
 #[derive(Clone)]
 pub(crate) struct Upstream {
@@ -51,11 +61,7 @@ impl Upstream {
     }
 
     /// Sends one request and waits for the head of the answer. Borrows nothing, so that the future is `Send`.
-    pub(crate) fn send(
-        &self,
-        message: Bytes,
-        bearer: &str,
-    ) -> BoxFuture<'static, Result<HttpBody, TurnError>> {
+    pub(crate) fn send(&self, message: Bytes, bearer: &str) -> BoxFuture<'static, Result<Answer, TurnError>> {
         let endpoint = self.endpoint.clone();
         let request = self.request(message, bearer);
         Box::pin(async move {
@@ -70,7 +76,9 @@ impl Upstream {
             if !content_type.is_some_and(|value| value.starts_with("text/event-stream")) {
                 return Err(TurnError::malformed("the upstream did not answer with a stream of events"));
             }
-            Ok(response.into_body())
+            let name =
+                response.headers().get(NAME_HEADER).and_then(|name| name.to_str().ok()).map(str::to_owned);
+            Ok(Answer { body: response.into_body(), name })
         })
     }
 

@@ -87,6 +87,13 @@ impl Reducer {
         }
     }
 
+    /// Learns what the upstream calls itself.
+    pub fn name_upstream(&mut self, name: String) {
+        if let Some(started) = &mut self.started {
+            started.upstream = name;
+        }
+    }
+
     /// Whether the upstream has said that the turn is over.
     pub fn is_finished(&self) -> bool {
         self.finished
