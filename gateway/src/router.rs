@@ -7,7 +7,7 @@ use axum::extract::{Request, State};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderName, HeaderValue};
 use warp2api_openai::error::Problem;
 use warp2api_proto::error::v1::ErrorReason;
 use warp2api_proto::warp_chat::v1::warp_chat_client::WarpChatClient;
@@ -18,8 +18,8 @@ use crate::failure::Refusal;
 use crate::request_id;
 use crate::routes::{chat_completions, health, models};
 
-/// Names the upstream on every answer of a chat.
-pub(crate) static UPSTREAM_HEADER: HeaderName = HeaderName::from_static("x-warp2api-upstream");
+/// Names the upstream on every answer.
+static UPSTREAM_HEADER: HeaderName = HeaderName::from_static("x-warp2api-upstream");
 
 /// What the routes share.
 #[derive(Debug, Clone)]
@@ -45,12 +45,6 @@ impl Edge {
     /// Where chats run.
     pub(crate) fn upstream(&self) -> Option<String> {
         self.known_upstream().and_then(|value| value.to_str().ok().map(str::to_owned))
-    }
-
-    pub(crate) fn name_upstream(&self, headers: &mut HeaderMap) {
-        if let Some(upstream) = self.known_upstream() {
-            headers.insert(&UPSTREAM_HEADER, upstream);
-        }
     }
 
     pub(crate) fn learn_upstream(&self, name: &str) {
@@ -90,6 +84,7 @@ pub fn router(config: GatewayConfig, warp_chat: GrpcEndpoint, upstream: Option<&
         .merge(api)
         .fallback(no_such_route)
         .method_not_allowed_fallback(no_such_method)
+        .layer(middleware::from_fn_with_state(edge.clone(), name_upstream))
         .with_state(edge)
         // Outermost, so that every answer has one, errors included.
         .layer(middleware::from_fn(request_id::settle))
@@ -102,6 +97,15 @@ async fn admit(State(edge): State<Edge>, request: Request, next: Next) -> Respon
     }
     let words = "the API key is missing or wrong; send it as `Authorization: Bearer KEY`";
     Refusal(Problem::new(ErrorReason::ApiKeyInvalid, words)).into_response()
+}
+
+/// Says on every answer where chats run: the embedded upstream is never mistaken for the real one.
+async fn name_upstream(State(edge): State<Edge>, request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    if let Some(upstream) = edge.known_upstream() {
+        response.headers_mut().insert(&UPSTREAM_HEADER, upstream);
+    }
+    response
 }
 
 async fn no_such_route(request: Request) -> Response {

@@ -77,7 +77,6 @@ async fn streamed(edge: &Edge, mut call: Call, answer: AnswerHead) -> Result<Res
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8"));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache, no-transform"));
     headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
-    edge.name_upstream(headers);
     Ok(response)
 }
 
@@ -94,9 +93,7 @@ async fn whole(edge: &Edge, call: Call, answer: AnswerHead) -> Result<Response, 
         }
     }
     let body: Bytes = collector.finish(Ok(()))?.into();
-    let mut response = ([(CONTENT_TYPE, "application/json")], body).into_response();
-    edge.name_upstream(response.headers_mut());
-    Ok(response)
+    Ok(([(CONTENT_TYPE, "application/json")], body).into_response())
 }
 
 /// The stream of an answered call and its first event, which tells where the chat runs.
