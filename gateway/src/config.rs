@@ -13,11 +13,22 @@ pub struct GatewayConfig {
     pub max_body_bytes: usize,
     /// How long a request body may take to arrive.
     pub body_timeout: Duration,
-    /// After how long a silence a stream gets a comment, so that proxies keep it open. Zero means never.
+    /// After how long a silence a stream gets a sign of life, so that proxies keep it open. Zero means never.
     pub keep_alive: Duration,
+    /// What the sign of life is.
+    pub keep_alive_form: KeepAliveForm,
     /// After how long a streamed request is answered with its head though nothing has come from the upstream yet.
     /// Until then a failure has its own status; after it, it is the last frame.
     pub commit_after: Duration,
+}
+
+/// A sign of life on a stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeepAliveForm {
+    /// A comment, which readers of events pass over.
+    Comment,
+    /// A chunk that adds nothing, for clients that stumble over comments.
+    Chunk,
 }
 
 impl Default for GatewayConfig {
@@ -27,6 +38,7 @@ impl Default for GatewayConfig {
             max_body_bytes: 32 * 1024 * 1024,
             body_timeout: Duration::from_secs(60),
             keep_alive: Duration::from_secs(15),
+            keep_alive_form: KeepAliveForm::Comment,
             commit_after: Duration::from_secs(15),
         }
     }

@@ -13,5 +13,5 @@ mod routes;
 mod stream;
 
 pub use api_keys::ApiKeys;
-pub use config::GatewayConfig;
+pub use config::{GatewayConfig, KeepAliveForm};
 pub use router::router;

@@ -18,6 +18,7 @@ use warp2api_openai::ChunkStream;
 use warp2api_openai::error::Problem;
 use warp2api_proto::warp_chat::v1::StreamChatResponse;
 
+use crate::config::{GatewayConfig, KeepAliveForm};
 use crate::failure::problem_of;
 
 /// How much is written before the connection gets a say.
@@ -45,8 +46,9 @@ pub(crate) enum Source {
 }
 
 impl ChatBody {
-    pub(crate) fn new(source: Source, chunks: ChunkStream, keep_alive: Duration) -> Self {
-        let keep_alive = (!keep_alive.is_zero()).then(|| KeepAlive::new(keep_alive));
+    pub(crate) fn new(source: Source, chunks: ChunkStream, config: &GatewayConfig) -> Self {
+        let every = config.keep_alive;
+        let keep_alive = (!every.is_zero()).then(|| KeepAlive::new(every, config.keep_alive_form));
         Self { source, chunks, buffer: BytesMut::with_capacity(4096), keep_alive }
     }
 
@@ -101,11 +103,12 @@ impl Body for ChatBody {
             if over {
                 return Poll::Ready(None);
             }
-            match &mut this.keep_alive {
-                Some(keep_alive) => ready!(keep_alive.poll(cx)),
-                None => return Poll::Pending,
+            let Some(keep_alive) = &mut this.keep_alive else { return Poll::Pending };
+            ready!(keep_alive.poll(cx));
+            match keep_alive.form {
+                KeepAliveForm::Comment => this.buffer.extend_from_slice(b": keep-alive\n\n"),
+                KeepAliveForm::Chunk => this.chunks.keep_alive(&mut this.buffer),
             }
-            this.chunks.keep_alive(&mut this.buffer);
         }
         if let Some(keep_alive) = &mut this.keep_alive {
             keep_alive.last = Instant::now();
@@ -117,13 +120,14 @@ impl Body for ChatBody {
 /// Goes off when nothing was written for a while. The timer is moved only when it goes off.
 struct KeepAlive {
     every: Duration,
+    form: KeepAliveForm,
     last: Instant,
     timer: Pin<Box<Sleep>>,
 }
 
 impl KeepAlive {
-    fn new(every: Duration) -> Self {
-        Self { every, last: Instant::now(), timer: Box::pin(tokio::time::sleep(every)) }
+    fn new(every: Duration, form: KeepAliveForm) -> Self {
+        Self { every, form, last: Instant::now(), timer: Box::pin(tokio::time::sleep(every)) }
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {

@@ -68,7 +68,7 @@ async fn streamed(edge: &Edge, mut call: Call, answer: AnswerHead) -> Result<Res
         }
         Err(_) => (Source::Waiting(call), None),
     };
-    let mut body = ChatBody::new(source, chunks, config.keep_alive);
+    let mut body = ChatBody::new(source, chunks, config);
     if let Some(first) = &first {
         body.push(first);
     }

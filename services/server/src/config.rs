@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use warp2api_gateway::{ApiKeys, GatewayConfig};
+use warp2api_gateway::{ApiKeys, GatewayConfig, KeepAliveForm};
 use warp2api_rpc::endpoint::Place;
 use warp2api_rpc::http_endpoint::RemoteHttp;
 use warp2api_rpc::listener::Address;
@@ -171,6 +171,11 @@ impl Config {
                 api_keys,
                 max_body_bytes: read.number(|s| &mut s.max_body_bytes, "max_body_bytes", 32 * 1024 * 1024),
                 keep_alive: read.seconds(|s| &mut s.keepalive, "keepalive", Duration::from_secs(15)),
+                keep_alive_form: read.choice(
+                    |s| &mut s.keepalive_form,
+                    "keepalive_form",
+                    &[("comment", KeepAliveForm::Comment), ("chunk", KeepAliveForm::Chunk)],
+                ),
                 ..GatewayConfig::default()
             },
             drain_timeout: read.seconds(|s| &mut s.drain_timeout, "drain_timeout", Duration::from_secs(30)),

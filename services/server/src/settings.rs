@@ -144,8 +144,11 @@ settings! {
     event_gap_timeout: "W2A_EVENT_GAP_TIMEOUT", Plain;
     /// Seconds a turn may take. Default: 3600.
     turn_timeout: "W2A_TURN_TIMEOUT", Plain;
-    /// Seconds of silence after which a stream of the edge gets a comment, 0 for never. Default: 15.
+    /// Seconds of silence after which a stream of the edge gets a sign of life, 0 for never. Default: 15.
     keepalive: "W2A_KEEPALIVE", Plain;
+    /// What the sign of life is: a `comment`, or an empty `chunk` for clients that stumble over comments.
+    /// Default: comment.
+    keepalive_form: "W2A_KEEPALIVE_FORM", Plain;
     /// The largest request body of the edge in bytes. Default: 33554432.
     max_body_bytes: "W2A_MAX_BODY_BYTES", Plain;
     /// Seconds that open streams get to finish when the service stops. Default: 30.
