@@ -68,7 +68,7 @@ impl App {
         let mut pool = None;
         let mut pool_endpoint = None;
         if role == Role::TokenPool || role == Role::All && config.places.token_pool == Place::Local {
-            let built = build_pool(&config, http.clone());
+            let built = build_pool(&config, http.clone())?;
             let server = TokenPoolServer::new(TokenPoolService::new(built.clone()))
                 .max_decoding_message_size(MAX_MESSAGE_BYTES);
             pool_endpoint = Some(endpoint::local(Routes::new(server.clone())));
@@ -212,7 +212,7 @@ fn upstream_endpoint(config: &Config) -> anyhow::Result<HttpEndpoint> {
 }
 
 /// The pool with the operator's credentials, and on the embedded upstream with that one's own.
-fn build_pool(config: &Config, endpoint: HttpEndpoint) -> Pool {
+fn build_pool(config: &Config, endpoint: HttpEndpoint) -> anyhow::Result<Pool> {
     let mut credentials = config.credentials.clone();
     if matches!(config.upstream, UpstreamChoice::Embedded(_)) {
         credentials.push(NewCredential {
@@ -224,5 +224,9 @@ fn build_pool(config: &Config, endpoint: HttpEndpoint) -> Pool {
     }
     let exchange =
         TokenExchange { endpoint, url: config.token_url.0.clone(), fallback_url: None, headers: Vec::new() };
-    Pool::new(PoolConfig::default(), credentials, exchange)
+    let mut pool = PoolConfig::default();
+    if let Some(most) = config.max_in_flight {
+        pool.max_in_flight = most;
+    }
+    Ok(Pool::new(pool, credentials, exchange))
 }

@@ -56,6 +56,8 @@ pub struct Config {
     pub remote_http: RemoteHttp,
     /// The credentials of the operator.
     pub credentials: Vec<NewCredential>,
+    /// How many chats one credential may serve at once, if the operator says.
+    pub max_in_flight: Option<u32>,
     /// How turns run.
     pub chat: ChatConfig,
     /// How the edge behaves.
@@ -144,6 +146,7 @@ impl Config {
                 ..RemoteHttp::default()
             },
             credentials,
+            max_in_flight: read.positive(|s| &mut s.max_in_flight, "max_in_flight"),
             chat: ChatConfig {
                 upstream_url: root,
                 upstream_label: label,

@@ -82,6 +82,20 @@ impl Reader {
         })
     }
 
+    /// The setting as a whole number above zero, if it was written.
+    pub(crate) fn positive(
+        &mut self,
+        setting: impl FnOnce(&mut Settings) -> &mut Option<String>,
+        key: &str,
+    ) -> Option<u32> {
+        let written = self.take(setting)?;
+        let number = written.parse().ok().filter(|number| *number > 0);
+        if number.is_none() {
+            self.problem(key, format!("`{written}` is not a whole number above zero"));
+        }
+        number
+    }
+
     /// The setting as a span in seconds, fractions allowed.
     pub(crate) fn seconds(
         &mut self,

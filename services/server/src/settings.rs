@@ -131,6 +131,8 @@ settings! {
     warp_anonymous_token: "WARP_ANONYMOUS_TOKEN", Secret;
     /// What happens when a credential's quota is used up: `next` credential or `fail`. Default: next.
     on_quota: "W2A_ON_QUOTA", Plain;
+    /// How many chats one credential may serve at once; further ones wait for a slot. Default: 8.
+    max_in_flight: "W2A_MAX_IN_FLIGHT", Plain;
 
     /// How history travels to the upstream: `structured` or `flattened`. Default: structured.
     history: "W2A_HISTORY", Plain;

@@ -11,7 +11,7 @@ const HOUR: Duration = Duration::from_secs(3600);
 pub struct PoolConfig {
     /// How long a lease lasts if the caller asked for nothing. Default 15 minutes, longer than turns are.
     pub lease_duration: Duration,
-    /// The longest lease a caller can have. Default 1 hour.
+    /// The longest lease a caller can have. Default 2 hours, longer than the longest turn.
     pub max_lease_duration: Duration,
     /// Leases of one credential that may be out at once. Default 8.
     pub max_in_flight: u32,
@@ -61,7 +61,7 @@ impl Default for PoolConfig {
     fn default() -> Self {
         Self {
             lease_duration: 15 * MINUTE,
-            max_lease_duration: HOUR,
+            max_lease_duration: HOUR.saturating_mul(2),
             max_in_flight: 8,
             max_in_flight_anonymous: 2,
             max_wait: MINUTE,

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use http::{HeaderName, HeaderValue};
+
 /// How chat turns run.
 #[derive(Debug, Clone)]
 pub struct ChatConfig {
@@ -70,6 +72,34 @@ pub struct ClientHeaders {
     pub os_name: String,
     /// `x-warp-os-version`.
     pub os_version: String,
+}
+
+/// A header cannot have the value that was configured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the header {0} cannot have the configured value")]
+pub struct InvalidHeader(pub &'static str);
+
+impl ClientHeaders {
+    /// The headers that have a value, for every request to the upstream.
+    ///
+    /// # Errors
+    /// When a value is none that a header can have.
+    pub fn headers(&self) -> Result<Vec<(HeaderName, HeaderValue)>, InvalidHeader> {
+        let configured = [
+            ("x-warp-client-id", &self.id),
+            ("x-warp-client-version", &self.version),
+            ("x-warp-os-category", &self.os_category),
+            ("x-warp-os-name", &self.os_name),
+            ("x-warp-os-version", &self.os_version),
+        ];
+        let written = configured.into_iter().filter(|(_, value)| !value.is_empty());
+        written
+            .map(|(name, value)| {
+                let value = HeaderValue::from_str(value).map_err(|_| InvalidHeader(name))?;
+                Ok((HeaderName::from_static(name), value))
+            })
+            .collect()
+    }
 }
 
 /// How long a stream may be silent and how long it may last.

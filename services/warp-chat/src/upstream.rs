@@ -11,7 +11,7 @@ use tower::ServiceExt as _;
 use warp2api_proto::error::v1::ErrorReason;
 use warp2api_rpc::{HttpBody, HttpEndpoint};
 
-use crate::config::{ChatConfig, ClientHeaders};
+use crate::config::{ChatConfig, ClientHeaders, InvalidHeader};
 use crate::error::TurnError;
 use crate::warp::http_error;
 
@@ -49,15 +49,15 @@ pub enum UpstreamConfigError {
     #[error("`{0}` is not the address of an upstream")]
     Url(String),
     /// A header cannot have that value.
-    #[error("the header {0} cannot have the configured value")]
-    Header(&'static str),
+    #[error(transparent)]
+    Header(#[from] InvalidHeader),
 }
 
 impl Upstream {
     pub(crate) fn new(endpoint: HttpEndpoint, config: &ChatConfig) -> Result<Self, UpstreamConfigError> {
         let url = format!("{}/ai/multi-agent", config.upstream_url.trim_end_matches('/'));
         let url = url.parse().map_err(|_| UpstreamConfigError::Url(config.upstream_url.clone()))?;
-        Ok(Self { endpoint, url, headers: client_headers(&config.client)? })
+        Ok(Self { endpoint, url, headers: request_headers(&config.client)? })
     }
 
     /// Sends one request and waits for the head of the answer. Borrows nothing, so that the future is `Send`.
@@ -122,25 +122,13 @@ async fn error_of(response: Response<HttpBody>) -> TurnError {
     http_error::classify(head.status, &head.headers, &text)
 }
 
-fn client_headers(client: &ClientHeaders) -> Result<Vec<(HeaderName, HeaderValue)>, UpstreamConfigError> {
-    let configured = [
-        ("x-warp-client-id", &client.id),
-        ("x-warp-client-version", &client.version),
-        ("x-warp-os-category", &client.os_category),
-        ("x-warp-os-name", &client.os_name),
-        ("x-warp-os-version", &client.os_version),
-    ];
+fn request_headers(client: &ClientHeaders) -> Result<Vec<(HeaderName, HeaderValue)>, UpstreamConfigError> {
     let mut headers = vec![
         (CONTENT_TYPE, HeaderValue::from_static("application/x-protobuf")),
         (ACCEPT, HeaderValue::from_static("text/event-stream")),
         // No decoder between us and the stream that could hold it back.
         (ACCEPT_ENCODING, HeaderValue::from_static("identity")),
     ];
-    for (name, value) in configured {
-        if !value.is_empty() {
-            let value = HeaderValue::from_str(value).map_err(|_| UpstreamConfigError::Header(name))?;
-            headers.push((HeaderName::from_static(name), value));
-        }
-    }
+    headers.extend(client.headers()?);
     Ok(headers)
 }
