@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use tonic::transport::Channel;
 use warp2api_proto::token_pool::v1::GetPoolStatusRequest;
 use warp2api_proto::token_pool::v1::token_pool_client::TokenPoolClient;
+use warp2api_proto::warp::multi_agent::v1::Request;
 use warp2api_rpc::endpoint::Place;
 use warp2api_rpc::listener::Address;
 use warp2api_server::app::{Addresses, App, Running};
@@ -38,6 +39,21 @@ impl Topology {
     ];
 }
 
+/// A chat of one question.
+pub fn ask(question: &str) -> Value {
+    json!({ "model": "auto", "messages": [{ "role": "user", "content": question }] })
+}
+
+/// The body of an answer that is JSON.
+///
+/// # Panics
+/// When it is none, or does not say so.
+pub async fn json_of(response: reqwest::Response) -> Value {
+    assert_eq!(response.headers()["content-type"], "application/json");
+    let bytes = response.bytes().await.expect("a body");
+    serde_json::from_slice(&bytes).unwrap_or_else(|error| panic!("{error} in {bytes:?}"))
+}
+
 /// A running house. Ends with [`House::close`], which looks whether something was left behind.
 #[derive(Debug)]
 pub struct House {
@@ -60,6 +76,7 @@ pub struct House {
 /// What a house is to be like.
 pub struct HouseBuilder {
     topology: Topology,
+    remote_upstream: bool,
     simulator: Simulator,
     settings: Settings,
     tune: Box<dyn Fn(&mut Config) + Send + Sync>,
@@ -76,6 +93,7 @@ impl House {
     pub fn builder() -> HouseBuilder {
         HouseBuilder {
             topology: Topology::InProcess,
+            remote_upstream: false,
             simulator: Simulator::new(SimulatorConfig::default()),
             settings: Settings::default(),
             tune: Box::new(|_| {}),
@@ -95,9 +113,7 @@ impl House {
     /// Sends a chat and reads the whole answer: status and JSON.
     pub async fn chat(&self, body: &Value) -> (u16, Value) {
         let response = self.post(body).await;
-        let status = response.status().as_u16();
-        let bytes = response.bytes().await.expect("a body");
-        (status, serde_json::from_slice(&bytes).expect("every answer is JSON"))
+        (response.status().as_u16(), json_of(response).await)
     }
 
     /// Sends a chat to be streamed and reads all frames.
@@ -107,6 +123,21 @@ impl House {
         let response = self.post(&body).await;
         assert_eq!(response.status(), 200, "{:?}", response.text().await);
         Frames::parse(&response.text().await.expect("a body"))
+    }
+
+    /// The last conversation the upstream received.
+    ///
+    /// # Panics
+    /// When it received none.
+    pub fn last_request(&self) -> Request {
+        let received = self.record().last_chat().expect("the upstream received a chat");
+        received.request().expect("a request of the upstream's")
+    }
+
+    /// A request to the edge, to be refined and sent.
+    pub fn request(&self, method: &str, path: &str) -> reqwest::RequestBuilder {
+        let method = method.parse().expect("a method");
+        self.http.request(method, format!("{}{path}", self.edge))
     }
 
     /// Sends a chat.
@@ -130,6 +161,11 @@ impl House {
         let mut pool = TokenPoolClient::new(self.channel(&self.token_pool).await);
         let status = pool.get_pool_status(GetPoolStatusRequest {}).await.expect("the pool answers");
         status.into_inner().in_flight_count
+    }
+
+    /// How many tasks run outside of requests, connections included.
+    pub fn tasks(&self) -> usize {
+        self.running.iter().map(|running| running.tasks().len()).sum()
     }
 
     /// Waits until no lease is out and the upstream has nothing under way.
@@ -171,6 +207,14 @@ impl HouseBuilder {
         self
     }
 
+    /// Puts the upstream behind a port, as if it were the real one: the house has the operator's credentials then,
+    /// and no other. It must have some.
+    #[must_use]
+    pub fn remote_upstream(mut self) -> Self {
+        self.remote_upstream = true;
+        self
+    }
+
     /// Runs it on this upstream.
     #[must_use]
     pub fn simulator(mut self, simulator: Simulator) -> Self {
@@ -196,9 +240,13 @@ impl HouseBuilder {
     ///
     /// # Panics
     /// When it does not start.
-    pub async fn start(self) -> House {
+    pub async fn start(mut self) -> House {
         let folder = tempfile::tempdir().expect("a folder for sockets");
         let mut running = Vec::new();
+        if self.remote_upstream {
+            let upstream = self.open(Role::Upstream, &folder, |_| {}, &mut running).await.upstream;
+            self.settings.upstream = Some(format!("http://{}", upstream.expect("it listens")));
+        }
         let addresses = match self.topology {
             Topology::InProcess => {
                 let all = self.open(Role::All, &folder, |_| {}, &mut running).await;
@@ -214,7 +262,7 @@ impl HouseBuilder {
             warp_chat,
             codec,
             simulator: self.simulator,
-            http: reqwest::Client::builder().no_proxy().build().expect("a client"),
+            http: client(),
             running,
             _folder: folder,
         }
@@ -273,6 +321,12 @@ impl HouseBuilder {
             }
         }
     }
+}
+
+fn client() -> reqwest::Client {
+    // The first one in the process wins; whoever was earlier chose the same.
+    drop(rustls::crypto::ring::default_provider().install_default());
+    reqwest::Client::builder().no_proxy().build().expect("a client")
 }
 
 fn place(address: &Address) -> Place {

@@ -2,6 +2,74 @@
 
 use serde_json::Value;
 
+use crate::wait::PATIENCE;
+
+/// A streamed answer as it comes. Dropping it is leaving.
+#[derive(Debug)]
+pub struct Live {
+    response: reqwest::Response,
+    /// Bytes that were read and not handed out.
+    buffer: Vec<u8>,
+}
+
+impl Live {
+    /// Begins to read an answer.
+    ///
+    /// # Panics
+    /// When it is no stream.
+    pub fn new(response: reqwest::Response) -> Self {
+        assert_eq!(response.status(), 200);
+        assert_eq!(response.headers()["content-type"], "text/event-stream; charset=utf-8");
+        Self { response, buffer: Vec::new() }
+    }
+
+    /// The next frame without its blank line, `None` at the end.
+    ///
+    /// # Panics
+    /// When it does not come in time, the connection breaks, or the end cuts a frame.
+    pub async fn frame(&mut self) -> Option<String> {
+        loop {
+            if let Some(end) = self.buffer.windows(2).position(|two| two == b"\n\n") {
+                let rest = self.buffer.split_off(end + 2);
+                let frame = std::mem::replace(&mut self.buffer, rest);
+                return Some(String::from_utf8(frame[..end].to_vec()).expect("frames are text"));
+            }
+            let piece = tokio::time::timeout(PATIENCE, self.response.chunk()).await.expect("a frame in time");
+            match piece.expect("the connection holds") {
+                Some(piece) => self.buffer.extend_from_slice(&piece),
+                None => {
+                    assert!(self.buffer.is_empty(), "the last frame is cut");
+                    return None;
+                }
+            }
+        }
+    }
+
+    /// Reads until there is text, and gives the first of it.
+    ///
+    /// # Panics
+    /// When the answer ends before.
+    pub async fn first_text(&mut self) -> String {
+        loop {
+            let frame = self.frame().await.expect("text before the end");
+            let frames = Frames::parse(&format!("{frame}\n\n"));
+            if !frames.text().is_empty() {
+                return frames.text();
+            }
+        }
+    }
+
+    /// Reads to the end.
+    pub async fn rest(mut self) -> Frames {
+        let mut body = String::new();
+        while let Some(frame) = self.frame().await {
+            body.push_str(&frame);
+            body.push_str("\n\n");
+        }
+        Frames::parse(&body)
+    }
+}
+
 /// The frames of a streamed answer, whole.
 #[derive(Debug, Clone, Default)]
 pub struct Frames {
@@ -53,7 +121,8 @@ impl Frames {
         let mut calls: Vec<(String, String, String)> = Vec::new();
         for chunk in &self.data {
             for call in chunk["choices"][0]["delta"]["tool_calls"].as_array().into_iter().flatten() {
-                let index = usize::try_from(call["index"].as_u64().expect("every delta has an index")).unwrap();
+                let index = usize::try_from(call["index"].as_u64().expect("every delta has an index"))
+                    .expect("a small number");
                 if index == calls.len() {
                     calls.push(Default::default());
                 }
