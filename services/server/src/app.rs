@@ -5,7 +5,9 @@
 
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
+use warp2api_codec::CodecService;
 use warp2api_proto::FILE_DESCRIPTOR_SET;
+use warp2api_proto::codec::v1::codec_server::CodecServer;
 use warp2api_proto::token_pool::v1::token_pool_server::TokenPoolServer;
 use warp2api_proto::warp_chat::v1::warp_chat_server::WarpChatServer;
 use warp2api_rpc::endpoint::{self, Place};
@@ -87,6 +89,14 @@ impl App {
             services = services.with_service(server);
             names.push("warp2api.warp_chat.v1.WarpChat");
         }
+        if matches!(role, Role::All | Role::Codec) {
+            let server = CodecServer::new(CodecService::default())
+                .max_decoding_message_size(MAX_MESSAGE_BYTES)
+                .max_encoding_message_size(MAX_MESSAGE_BYTES);
+            services = services.with_service(server);
+            names.push("warp2api.codec.v1.Codec");
+        }
+
         let edge = match edge {
             Some(listener) => {
                 // A chat service elsewhere tells where it runs with its first answer.
