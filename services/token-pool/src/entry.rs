@@ -9,6 +9,7 @@ use crate::credential::{CredentialId, Kind, NewCredential, Secret, Tier};
 use crate::exchange::{ExchangeError, Exchanged};
 use crate::jwt;
 use crate::lease::LeaseRecord;
+use crate::pool::Wish;
 use crate::refresh::Flight;
 use crate::select::Candidate;
 use crate::state::{Context, Event, FailureSource, Outcome, Phase, State};
@@ -87,7 +88,7 @@ impl Entry {
         }
     }
 
-    pub(crate) fn candidate(&self, excluded: bool, now: SystemTime, config: &PoolConfig) -> Candidate {
+    pub(crate) fn candidate(&self, wish: &Wish, now: SystemTime, config: &PoolConfig) -> Candidate {
         Candidate {
             tier: self.tier,
             readiness: self.state.readiness(now),
@@ -100,7 +101,8 @@ impl Entry {
             },
             probing: self.out.range(self.state.settled.saturating_add(1)..).next().is_some(),
             last_grant: self.last_grant,
-            excluded,
+            excluded: wish.excluded.contains(&self.id),
+            preferred: wish.preferred.as_ref() == Some(&self.id),
         }
     }
 

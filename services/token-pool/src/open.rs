@@ -14,7 +14,7 @@ use crate::credential::CredentialId;
 use crate::entry::Entry;
 use crate::error::Error;
 use crate::lease::{LeaseId, LeaseRecord};
-use crate::pool::{Inner, Pool};
+use crate::pool::{Inner, Pool, Wish};
 use crate::select::{Candidate, Unavailable, select};
 use crate::state::{Context, Outcome, Readiness};
 use crate::view::{CredentialView, log_change};
@@ -64,9 +64,9 @@ impl<'a> Open<'a> {
         Ok(CredentialView::of(entry, context.now))
     }
 
-    pub(crate) fn select(&self, excluded: &[CredentialId]) -> Result<usize, Unavailable> {
+    pub(crate) fn select(&self, wish: &Wish) -> Result<usize, Unavailable> {
         let config = &self.pool.core.config;
-        let candidate = |entry: &Entry| entry.candidate(excluded.contains(&entry.id), self.wall, config);
+        let candidate = |entry: &Entry| entry.candidate(wish, self.wall, config);
         let candidates: Vec<Candidate> = self.inner.entries.iter().map(candidate).collect();
         select(&candidates)
     }
@@ -123,14 +123,14 @@ impl<'a> Open<'a> {
         let mut index = 0;
         let mut all_busy = false;
         while let Some(waiter) = self.inner.waiters.get(index) {
-            if all_busy && waiter.excluded.is_empty() {
+            if all_busy && waiter.wish.excluded.is_empty() {
                 index += 1;
                 continue;
             }
-            let answer = match self.select(&waiter.excluded) {
+            let answer = match self.select(&waiter.wish) {
                 Err(Unavailable::AllBusy) => {
                     // The next one that would take any credential need not ask again.
-                    all_busy |= waiter.excluded.is_empty();
+                    all_busy |= waiter.wish.excluded.is_empty();
                     index += 1;
                     continue;
                 }

@@ -31,10 +31,19 @@ pub struct Pool {
 pub struct Acquire {
     /// Credentials not to be leased.
     pub excluded: Vec<CredentialId>,
+    /// The credential to lease if it can be leased now, whatever its tier.
+    pub preferred: Option<CredentialId>,
     /// How long the lease is to last; `None` means the pool's default.
     pub lease_duration: Option<Duration>,
     /// How long to wait for a slot while those that could serve are in use.
     pub max_wait: Duration,
+}
+
+/// Which credentials a caller wants least and most.
+#[derive(Debug, Clone)]
+pub(crate) struct Wish {
+    pub(crate) excluded: Vec<CredentialId>,
+    pub(crate) preferred: Option<CredentialId>,
 }
 
 /// How a credential fared in a lease.
@@ -114,10 +123,10 @@ impl Pool {
         let now = Instant::now();
         let deadline = now.checked_add(request.max_wait.min(config.max_wait)).unwrap_or(now);
         let duration = request.lease_duration.unwrap_or(config.lease_duration).min(config.max_lease_duration);
-        let mut excluded = request.excluded;
+        let mut wish = Wish { excluded: request.excluded, preferred: request.preferred };
         let mut passed_over = false;
         loop {
-            let reservation = match self.reserve(&excluded, deadline).await {
+            let reservation = match self.reserve(&wish, deadline).await {
                 Ok(reservation) => reservation,
                 Err(error) if passed_over => return Err(error.after_failed_refresh()),
                 Err(error) => return Err(error),
@@ -129,7 +138,7 @@ impl Pool {
                 return Ok(lease);
             }
             passed_over = true;
-            excluded.push(credential);
+            wish.excluded.push(credential);
         }
     }
 

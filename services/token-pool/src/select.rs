@@ -2,7 +2,7 @@
 //!
 //! Tiers are strict: as long as one of a better tier has a slot, none of a lesser tier is taken. Inside a tier the
 //! one that was granted longest ago comes next, told by the number of the grant, so that credentials which come
-//! and go do not skew the order.
+//! and go do not skew the order. One that the caller prefers comes before all of them, if it can be leased now.
 
 use std::time::SystemTime;
 
@@ -28,6 +28,8 @@ pub struct Candidate {
     pub last_grant: u64,
     /// Whether the caller does not want it.
     pub excluded: bool,
+    /// Whether the caller wants it before all others.
+    pub preferred: bool,
 }
 
 /// Why no credential can be leased.
@@ -57,7 +59,7 @@ pub enum Unavailable {
 /// Why none can be had.
 pub fn select(candidates: &[Candidate]) -> Result<usize, Unavailable> {
     let free = candidates.iter().enumerate().filter(|(_, c)| !c.excluded && c.has_slot());
-    let best = free.min_by_key(|(index, c)| (c.tier, c.last_grant, *index));
+    let best = free.min_by_key(|(index, c)| (!c.preferred, c.tier, c.last_grant, *index));
     match best {
         Some((index, _)) => Ok(index),
         None => Err(why_none(candidates)),
@@ -119,6 +121,7 @@ mod tests {
         probing: false,
         last_grant: 0,
         excluded: false,
+        preferred: false,
     };
 
     fn at(seconds: u64) -> SystemTime {
@@ -142,6 +145,7 @@ mod tests {
     fn the_choice_is_that_of_the_table() {
         let busy = |tier| Candidate { in_flight: 2, ..of(tier) };
         let half_open = Candidate { readiness: Readiness::HalfOpen, ..READY };
+        let preferred = Candidate { preferred: true, last_grant: 9, ..of(Tier::Shared) };
         for (name, candidates, expected) in [
             ("personal first", vec![of(Tier::Anonymous), of(Tier::Shared), of(Tier::Personal)], 2),
             ("shared while personal is down", vec![down(Some(5)), of(Tier::Shared), of(Tier::Anonymous)], 1),
@@ -154,6 +158,9 @@ mod tests {
             ),
             ("never granted, in order", vec![READY, READY], 0),
             ("not the excluded one", vec![Candidate { excluded: true, ..READY }, of(Tier::Anonymous)], 1),
+            ("the preferred one", vec![of(Tier::Personal), preferred, of(Tier::Anonymous)], 1),
+            ("the usual one", vec![of(Tier::Personal), Candidate { in_flight: 2, ..preferred }], 0),
+            ("not the preferred one if excluded", vec![READY, Candidate { excluded: true, ..preferred }], 0),
             ("a probe", vec![half_open, of(Tier::Shared)], 0),
             ("one probe at a time", vec![Candidate { probing: true, ..half_open }, of(Tier::Shared)], 1),
             ("a probe beside old leases", vec![Candidate { in_flight: 1, ..half_open }, of(Tier::Shared)], 0),

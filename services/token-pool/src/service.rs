@@ -92,9 +92,11 @@ fn read_acquire(request: &AcquireCredentialRequest, time_left: Option<Duration>)
     }
     let names = request.excluded_credentials.iter().enumerate();
     let ids = names.map(|(i, name)| convert::credential_id(name, format!("excluded_credentials[{i}]")));
+    let preferred = Some(&request.preferred_credential).filter(|name| !name.is_empty());
     let max_wait = convert::duration(request.max_wait.as_ref(), "max_wait")?.unwrap_or_default();
     Ok(Acquire {
         excluded: ids.collect::<Result<_, _>>()?,
+        preferred: preferred.map(|name| convert::credential_id(name, "preferred_credential")).transpose()?,
         lease_duration: convert::duration(request.lease_duration.as_ref(), "lease_duration")?,
         max_wait: time_left.map_or(max_wait, |left| max_wait.min(left)),
     })

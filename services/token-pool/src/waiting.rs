@@ -13,7 +13,7 @@ use crate::entry::{Bearer, Entry};
 use crate::error::Error;
 use crate::lease::{Lease, LeaseId};
 use crate::open::{NewLease, Open};
-use crate::pool::Pool;
+use crate::pool::{Pool, Wish};
 use crate::refresh::FlightFuture;
 use crate::select::Unavailable;
 use crate::state::Readiness;
@@ -24,7 +24,7 @@ const EXCHANGES: usize = 2;
 /// A caller in the queue, as the pool sees it.
 pub(crate) struct Waiter {
     id: u64,
-    pub(crate) excluded: Vec<CredentialId>,
+    pub(crate) wish: Wish,
     pub(crate) answer: oneshot::Sender<Result<Reservation, Unavailable>>,
 }
 
@@ -47,28 +47,28 @@ impl Pool {
     /// Reserves a slot, waiting until `deadline` while those that could serve are in use.
     pub(crate) async fn reserve(
         &self,
-        excluded: &[CredentialId],
+        wish: &Wish,
         deadline: Instant,
     ) -> Result<Reservation, Error> {
         let mut place = {
             let mut open = self.open();
-            match open.select(excluded) {
+            match open.select(wish) {
                 Ok(chosen) => return Ok(open.reserve(chosen)),
-                Err(Unavailable::AllBusy) if open.now < deadline => self.queue_up(&mut open, excluded)?,
+                Err(Unavailable::AllBusy) if open.now < deadline => self.queue_up(&mut open, wish)?,
                 Err(unavailable) => return Err(open.error(unavailable)),
             }
         };
         place.wait(deadline).await
     }
 
-    fn queue_up(&self, open: &mut Open<'_>, excluded: &[CredentialId]) -> Result<Place, Error> {
+    fn queue_up(&self, open: &mut Open<'_>, wish: &Wish) -> Result<Place, Error> {
         if open.inner.waiters.len() >= self.core.config.max_waiters {
             return Err(Error::TooManyWaiters);
         }
         open.inner.last_waiter += 1;
         let id = open.inner.last_waiter;
         let (sender, answer) = oneshot::channel();
-        open.inner.waiters.push_back(Waiter { id, excluded: excluded.to_vec(), answer: sender });
+        open.inner.waiters.push_back(Waiter { id, wish: wish.clone(), answer: sender });
         Ok(Place { pool: self.clone(), id, answer })
     }
 }

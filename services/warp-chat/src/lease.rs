@@ -38,6 +38,7 @@ impl Lender {
             excluded_credentials: excluded.to_vec(),
             lease_duration: prost_types::Duration::try_from(lease_duration).ok(),
             max_wait: prost_types::Duration::try_from(max_wait).ok(),
+            preferred_credential: String::new(),
         };
         let (lender, context) = (self.clone(), context.clone());
         Box::pin(async move {

@@ -80,6 +80,27 @@ async fn one_who_cannot_use_a_slot_does_not_hold_up_the_others() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_preferred_credential_is_leased_if_it_can_be_and_the_usual_one_if_not() {
+    let pool = pool(one_slot(), vec![key(Tier::Personal, "p"), key(Tier::Shared, "s")]);
+    let shared = view(&pool, "s").id;
+    let prefer = |waiting: Acquire| Acquire { preferred: Some(shared.clone()), ..waiting };
+
+    let first = pool.acquire(prefer(Acquire::default())).await.unwrap();
+    let second = pool.acquire(prefer(Acquire::default())).await.unwrap();
+    assert_eq!((&*first.display_name, &*second.display_name), ("s", "p"));
+
+    let mut waits = Box::pin(pool.acquire(prefer(waiting(60))));
+    assert!(poll!(&mut waits).is_pending());
+    report(&pool, &second, Outcome::Success);
+    assert_eq!(waits.now_or_never().expect("any slot will do").unwrap().display_name, "p");
+
+    report(&pool, &first, Outcome::Success);
+    let excluded = vec![shared.clone()];
+    let refused = pool.acquire(Acquire { excluded, ..prefer(Acquire::default()) }).await;
+    assert_eq!(refused.unwrap_err(), Error::AllBusy, "what is excluded is not preferred");
+}
+
+#[tokio::test(start_paused = true)]
 async fn waiting_ends_at_its_bound() {
     let pool = pool(one_slot(), vec![key(Tier::Personal, "p")]);
     let _held = acquire(&pool).await.unwrap();
@@ -143,7 +164,7 @@ async fn a_lease_nobody_reports_expires_and_its_slot_goes_to_the_next() {
 #[tokio::test(start_paused = true)]
 async fn leases_last_as_long_as_asked_within_the_pools_bounds() {
     let pool = pool(config(), vec![key(Tier::Personal, "p")]);
-    for (asked, lasts) in [(None, 900), (Some(5), 5), (Some(999_999), 3600)] {
+    for (asked, lasts) in [(None, 900), (Some(5), 5), (Some(999_999), 7200)] {
         let lease_duration = asked.map(Duration::from_secs);
         pool.acquire(Acquire { lease_duration, ..Acquire::default() }).await.unwrap();
 
