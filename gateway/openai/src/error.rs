@@ -202,6 +202,7 @@ pub fn words(reason: ErrorReason) -> Words {
         R::RouteNotFound => row(404, INVALID, "unknown_url", AsUsual),
         R::MethodNotAllowed => row(405, INVALID, "method_not_allowed", AsUsual),
         R::ApiKeyInvalid => row(401, "authentication_error", "invalid_api_key", AsUsual),
+        R::ConversationBusy => row(409, INVALID, "conversation_busy", SOON),
 
         R::CredentialNotFound => row(404, INVALID, "credential_not_found", AsUsual),
         R::NoCredentialAvailable => row(503, SERVER, "no_credential_available", A_MINUTE),

@@ -172,6 +172,7 @@ pub fn code(reason: ErrorReason) -> Code {
         | R::ShuttingDown
         | R::ServiceUnreachable => Code::Unavailable,
         R::UpstreamRejected | R::ProviderKeyRejected => Code::FailedPrecondition,
+        R::ConversationBusy => Code::Aborted,
         R::UpstreamTimeout | R::DeadlinePassed => Code::DeadlineExceeded,
         R::Cancelled => Code::Cancelled,
         R::UpstreamFailed | R::UpstreamMalformed | R::Bug | R::Unspecified => Code::Internal,

@@ -130,6 +130,8 @@ impl ChatCompletionRequest<'_> {
                 reasoning_effort: self.reasoning_effort()?.to_owned(),
                 // A stream shows text as it comes; a whole answer can wait until none of it can be taken back.
                 delivery: if stream { Delivery::Live } else { Delivery::Committed }.into(),
+                // Not of OpenAI's dialect: the edge reads it off a header.
+                resume: None,
             },
             stream,
             include_usage: stream && options.is_some_and(|options| flag(options.include_usage)),
