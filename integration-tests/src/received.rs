@@ -22,6 +22,7 @@ use warp2api_proto::warp::multi_agent::v1::{
 /// - `assistant "text"`.
 /// - `call ID NAME {"arguments":"in their order"}`.
 /// - `result ID "text" "text"`, `error ID "text"`, `cancelled ID`.
+/// - `server`, a call of the upstream's own.
 /// - `resume`, which is only ever new.
 /// - `unexpected`, for what no request of ours holds.
 pub fn conversation(request: &Request) -> Vec<String> {
@@ -124,6 +125,7 @@ fn history(kind: Option<&Kind>) -> String {
                 let arguments = tool.args.as_ref().map(json).unwrap_or_default();
                 format!("call {} {} {arguments}", call.tool_call_id, tool.name)
             }
+            Some(Tool::Server(_)) => "server".to_owned(),
             other => format!("unexpected {other:?}"),
         },
         Some(Kind::ToolCallResult(result)) => match &result.result {

@@ -1,3 +1,5 @@
 //! One test binary.
 
 mod chat;
+mod conversation;
+mod generated;
