@@ -6,6 +6,12 @@
 
 mod lease;
 pub mod opaque;
+#[cfg(test)]
+mod tests_schema;
+#[cfg(test)]
+mod tests_tidy;
+#[cfg(test)]
+mod tests_vectors;
 pub mod value;
 
 /// The encoded `FileDescriptorSet` of every file in `proto/`, with comments and options.
