@@ -54,9 +54,11 @@ where
         let response = self.inner.call(request);
         Box::pin(async move {
             let Some(deadline) = deadline else { return response.await };
-            match tokio::time::timeout_at(deadline, response).await {
-                Ok(response) => response,
-                Err(_passed) => Ok(deadline_passed().into_http()),
+            tokio::select! {
+                // First: tonic's transport watches the same deadline and calls its passing CANCELLED.
+                biased;
+                () = tokio::time::sleep_until(deadline) => Ok(deadline_passed().into_http()),
+                response = response => response,
             }
         })
     }
@@ -64,4 +66,34 @@ where
 
 fn deadline_passed() -> Status {
     Failure::new(ErrorReason::DeadlinePassed, "the deadline of the call passed").into()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+    use std::time::Duration;
+
+    use tower::{ServiceExt as _, service_fn};
+
+    use super::*;
+
+    /// The status of a call with `grpc-timeout: 100m` that is answered after so many milliseconds.
+    async fn answered_after(milliseconds: u64) -> Option<String> {
+        let service = service_fn(move |_request: Request<()>| async move {
+            tokio::time::sleep(Duration::from_millis(milliseconds)).await;
+            Ok::<_, Infallible>(Response::new(()))
+        });
+        let request = Request::builder().header(GRPC_TIMEOUT, "100m").body(()).unwrap();
+        let response = DeadlineLayer.layer(service).oneshot(request).await;
+        let status = response.unwrap().headers().get("grpc-status")?.to_str().unwrap().to_owned();
+        Some(status)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_else_notices_at_the_same_moment_comes_second() {
+        assert_eq!(answered_after(99).await, None);
+        for late in [100, 101, 5000] {
+            assert_eq!(answered_after(late).await.as_deref(), Some("4"), "{late}");
+        }
+    }
 }
