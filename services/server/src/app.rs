@@ -90,7 +90,7 @@ impl App {
             names.push("warp2api.warp_chat.v1.WarpChat");
         }
         if matches!(role, Role::All | Role::Codec) {
-            let server = CodecServer::new(CodecService::default())
+            let server = CodecServer::new(CodecService::new())
                 .max_decoding_message_size(MAX_MESSAGE_BYTES)
                 .max_encoding_message_size(MAX_MESSAGE_BYTES);
             services = services.with_service(server);
