@@ -1,5 +1,7 @@
 //! One test binary.
 
 mod chat;
+mod contract;
 mod conversation;
+mod dynamic;
 mod generated;
