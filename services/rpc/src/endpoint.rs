@@ -16,6 +16,7 @@ use tower::util::BoxCloneSyncService;
 use tower::{BoxError, Layer as _, ServiceExt as _};
 
 use crate::deadline::DeadlineLayer;
+use crate::plain_status::PlainStatusLayer;
 use crate::transport_error::TransportError;
 
 /// The transport of a generated client.
@@ -80,7 +81,7 @@ pub struct EndpointError {
 pub fn local(routes: Routes) -> GrpcEndpoint {
     let service =
         routes.prepare().map_request(|request: Request<Body>| request).map_err(|never| match never {});
-    BoxCloneSyncService::new(DeadlineLayer.layer(service))
+    BoxCloneSyncService::new(DeadlineLayer.layer(PlainStatusLayer.layer(service)))
 }
 
 /// A service behind a socket. Connects at the first call and again whenever the connection is lost.

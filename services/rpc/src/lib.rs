@@ -5,6 +5,7 @@
 //! - [`context`]: the deadline and the trace context of a call, handed on to every onward call.
 //! - [`deadline`]: the layer that makes deadlines hold in process as they do over a socket.
 //! - [`page`]: pages of a list.
+//! - [`plain_status`]: gives what the gRPC framework itself refuses a reason like all others.
 //! - [`reason`]: the one place that knows which gRPC code and details a failure has ([`Failure`]).
 //! - [`listener`]: addresses, TCP or unix socket, bound early.
 //! - [`serve`]: the accept loop: HTTP/1.1 and HTTP/2 on one port, limits, graceful stop.
@@ -17,6 +18,7 @@ pub mod endpoint;
 pub mod http_endpoint;
 pub mod listener;
 pub mod page;
+pub mod plain_status;
 pub mod reason;
 pub mod serve;
 pub mod server;

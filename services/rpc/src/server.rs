@@ -1,4 +1,4 @@
-//! Puts gRPC services together: health per service, reflection in both versions, deadlines.
+//! Puts gRPC services together: health per service, reflection in both versions, deadlines, a reason for every failure.
 
 use std::convert::Infallible;
 
@@ -10,6 +10,7 @@ use tonic_health::server::HealthReporter;
 use tower::Service;
 
 use crate::deadline::DeadlineLayer;
+use crate::plain_status::PlainStatusLayer;
 
 /// Collects services into one router.
 #[derive(Debug)]
@@ -92,6 +93,9 @@ impl GrpcServer {
             tonic_health::server::HealthService::from_health_reporter(self.health.reporter.clone()),
         );
         self.routes.add_service(v1).add_service(v1alpha).add_service(health);
-        Ok((self.routes.routes().prepare().into_axum_router().layer(DeadlineLayer), self.health))
+        Ok((
+            self.routes.routes().prepare().into_axum_router().layer(PlainStatusLayer).layer(DeadlineLayer),
+            self.health,
+        ))
     }
 }
