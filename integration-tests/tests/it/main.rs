@@ -5,3 +5,4 @@ mod contract;
 mod conversation;
 mod dynamic;
 mod generated;
+mod grpc;

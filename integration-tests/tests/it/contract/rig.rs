@@ -14,6 +14,7 @@ use warp2api_proto::warp_chat::v1::warp_chat_server::WarpChatServer;
 use warp2api_rpc::deadline::DeadlineLayer;
 use warp2api_rpc::endpoint::{self, Place};
 use warp2api_rpc::listener::{Address, Listener};
+use warp2api_rpc::plain_status::PlainStatusLayer;
 use warp2api_rpc::serve::{ServeConfig, Shutdown, serve};
 use warp2api_rpc::{GrpcEndpoint, HttpEndpoint, http_endpoint};
 use warp2api_token_pool::{
@@ -149,7 +150,8 @@ impl Doors {
             Address::Unix(path) => Place::Unix(path),
         };
         // As the house serves it, but for reflection and health: those take long to build, and there are many rigs.
-        let router = Routes::new(service).prepare().into_axum_router().layer(DeadlineLayer);
+        let router =
+            Routes::new(service).prepare().into_axum_router().layer(PlainStatusLayer).layer(DeadlineLayer);
         let serving = serve(listener, router, ServeConfig::default(), self.shutdown.clone());
         self.shutdown.tasks.spawn(serving);
         endpoint::remote(&place).expect("an address of ours")
