@@ -6,3 +6,5 @@ mod conversation;
 mod dynamic;
 mod generated;
 mod grpc;
+mod leaving;
+mod topology;
