@@ -4,6 +4,7 @@ mod chat;
 mod contract;
 mod conversation;
 mod dynamic;
+mod failover;
 mod generated;
 mod grpc;
 mod leaving;

@@ -1,0 +1,406 @@
+//! Credentials that fail: the next one serves and the caller sees nothing; faults of the upstream are met with
+//! patience that has an end; once text was sent, nothing is tried again.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use warp2api_integration_tests::{House, HouseBuilder, ask, json_of};
+use warp2api_proto::token_pool::v1::token_pool_client::TokenPoolClient;
+use warp2api_proto::token_pool::v1::{
+    AcquireCredentialRequest, CredentialOutcome, ReportCredentialOutcomeRequest,
+};
+use warp2api_upstream_sim::{
+    Cut, ExchangeScenario, Fingerprint, Finish, Part, Refusal, Scenario, Simulator, SimulatorConfig, ToolCall,
+};
+
+const PERSONAL: &str = "wk-personal";
+const SHARED: &str = "wk-shared";
+const ANONYMOUS: &str = "wk-anonymous";
+const REFRESH_TOKEN: &str = "a-refresh-token";
+
+/// A house with a credential in each tier, and none but these.
+fn tiers() -> HouseBuilder {
+    let config = SimulatorConfig::without_credentials();
+    let config = config.accepting(PERSONAL).accepting(SHARED).accepting(ANONYMOUS);
+    hasty(config).settings(|settings| {
+        settings.warp_anonymous_token = Some(ANONYMOUS.into());
+        settings.warp_shared_tokens = Some(SHARED.into());
+        settings.warp_api_key = Some(PERSONAL.into());
+    })
+}
+
+/// A house with a refresh token, and an API key in the next tier.
+fn refreshable() -> HouseBuilder {
+    let config = SimulatorConfig::without_credentials().exchanging(REFRESH_TOKEN).accepting(SHARED);
+    hasty(config).settings(|settings| {
+        settings.warp_refresh_token = Some(REFRESH_TOKEN.into());
+        settings.warp_shared_tokens = Some(SHARED.into());
+        settings.warp_firebase_api_key = Some("a-web-key".into());
+    })
+}
+
+/// A house on an upstream behind a port that does not wait for long between two attempts.
+fn hasty(config: SimulatorConfig) -> HouseBuilder {
+    House::builder()
+        .simulator(Simulator::new(config))
+        .remote_upstream()
+        .tune(|config| config.chat.retry_pause = Duration::from_millis(1))
+}
+
+/// Whose bearer each chat came with.
+fn asked(house: &House) -> Vec<&'static str> {
+    let name = |bearer: Option<Fingerprint>| {
+        let known = [PERSONAL, SHARED, ANONYMOUS];
+        known.into_iter().find(|known| bearer == Some(Fingerprint::of(known))).unwrap_or("another")
+    };
+    house.record().chats().iter().map(|chat| name(chat.bearer)).collect()
+}
+
+/// Sends a chat, streamed or whole, and gives what a caller sees: the status, and the text or the error.
+async fn see(house: &House, stream: bool) -> (u16, Value) {
+    let mut chat = ask("say exactly: served");
+    chat["stream"] = json!(stream);
+    let response = house.post(&chat).await;
+    let status = response.status().as_u16();
+    if status == 200 && stream {
+        let frames = warp2api_integration_tests::sse::Live::new(response).rest().await;
+        let shown = frames.error().cloned().unwrap_or_else(|| json!(frames.text()));
+        assert_eq!(frames.done, frames.error().is_none());
+        return (status, shown);
+    }
+    let mut answer = json_of(response).await;
+    let shown =
+        if status == 200 { &mut answer["choices"][0]["message"]["content"] } else { &mut answer["error"] };
+    (status, shown.take())
+}
+
+#[tokio::test]
+async fn tiers_are_strict() {
+    let house = tiers().start().await;
+    for _ in 0..3 {
+        assert_eq!(see(&house, false).await, (200, json!("served")));
+    }
+    assert_eq!(asked(&house), [PERSONAL; 3]);
+
+    house.simulator.on_bearer(PERSONAL, Scenario::refuse(Refusal::out_of_credits()));
+    assert_eq!(see(&house, true).await, (200, json!("served")));
+    assert_eq!(see(&house, true).await, (200, json!("served")));
+    assert_eq!(asked(&house)[3..], [PERSONAL, SHARED, SHARED], "who has no quota rests");
+
+    house.simulator.on_bearer(SHARED, Scenario::refuse(Refusal::overloaded()));
+    assert_eq!(see(&house, false).await, (200, json!("served")));
+    assert_eq!(see(&house, false).await, (200, json!("served")));
+    assert_eq!(asked(&house)[6..], [SHARED, ANONYMOUS, ANONYMOUS]);
+    house.close().await;
+}
+
+#[tokio::test]
+async fn the_next_credential_serves_and_the_caller_sees_nothing() {
+    for (name, fault, rests) in [
+        ("401", Scenario::refuse(Refusal::unauthorized("invalid token")), false),
+        ("403 of a blocked account", Scenario::refuse(Refusal::blocked()), true),
+        ("403 of a front", Scenario::refuse(Refusal::page(403, "403 Forbidden")), false),
+        ("402", Scenario::refuse(Refusal::new(402, "pay")), false),
+        ("429 by header", Scenario::refuse(Refusal::out_of_credits()), true),
+        ("429 by words", Scenario::refuse(Refusal::no_requests_left()), true),
+        ("quota inside the stream", Scenario::finish(Finish::QuotaLimit), true),
+        ("429 of an overload", Scenario::refuse(Refusal::overloaded()), true),
+        ("429 of a front", Scenario::refuse(Refusal::page(429, "429 Too Many Requests")), true),
+        ("a model that is not in the plan", Scenario::refuse(Refusal::model_not_allowed("auto")), false),
+    ] {
+        for stream in [false, true] {
+            let house = tiers().start().await;
+            house.simulator.on_bearer(PERSONAL, fault.clone());
+
+            assert_eq!(see(&house, stream).await, (200, json!("served")), "{name}");
+            assert_eq!(asked(&house), [PERSONAL, SHARED], "{name}");
+
+            house.record().clear();
+            assert_eq!(see(&house, stream).await, (200, json!("served")), "{name}");
+            let expected: &[_] = if rests { &[SHARED] } else { &[PERSONAL, SHARED] };
+            assert_eq!(asked(&house), expected, "{name}: whether it rests");
+            house.close().await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_refused_credential_is_left_alone_after_a_few_times() {
+    let house = tiers().start().await;
+    house.simulator.revoke_bearer(PERSONAL);
+    for _ in 0..5 {
+        assert_eq!(see(&house, false).await, (200, json!("served")));
+    }
+    let tried = asked(&house).into_iter().filter(|asked| *asked == PERSONAL).count();
+    assert_eq!(tried, 3);
+    house.close().await;
+}
+
+#[tokio::test]
+async fn when_all_quotas_are_used_up_the_caller_is_told_when_to_come_back() {
+    for stream in [false, true] {
+        let house = tiers().start().await;
+        for bearer in [PERSONAL, SHARED, ANONYMOUS] {
+            house.simulator.on_bearer(bearer, Scenario::refuse(Refusal::out_of_credits()));
+        }
+        let mut chat = ask("hello");
+        chat["stream"] = json!(stream);
+        // The second time the upstream is not even asked.
+        for _ in 0..2 {
+            let response = house.post(&chat).await;
+            assert_eq!(response.status(), 429);
+            let headers = response.headers();
+            let wait: u64 = headers["retry-after"].to_str().unwrap().parse().unwrap();
+            assert!((60..24 * 3600).contains(&wait), "{wait}");
+            assert_eq!(headers["x-should-retry"], "false", "nobody waits for that long");
+            let error = &json_of(response).await["error"];
+            assert_eq!(
+                (&error["type"], &error["code"]),
+                (&json!("insufficient_quota"), &json!("insufficient_quota"))
+            );
+            assert_eq!(asked(&house), [PERSONAL, SHARED, ANONYMOUS]);
+        }
+        house.close().await;
+    }
+}
+
+#[tokio::test]
+async fn the_wait_that_the_upstream_asks_for_is_passed_on() {
+    let house = tiers().start().await;
+    let overloaded = Refusal::overloaded().with_header("retry-after", "7");
+    for bearer in [PERSONAL, SHARED, ANONYMOUS] {
+        house.simulator.on_bearer(bearer, Scenario::refuse(overloaded.clone()));
+    }
+
+    let response = house.post(&ask("hello")).await;
+
+    assert_eq!(
+        (response.status().as_u16(), &response.headers()["retry-after"]),
+        (429, &"7".parse().unwrap())
+    );
+    let error = &json_of(response).await["error"];
+    assert_eq!((&error["type"], &error["code"]), (&json!("rate_limit_error"), &json!("rate_limit_exceeded")));
+    assert!(error["message"].as_str().unwrap().ends_with("try again in 7s"), "{error}");
+    house.close().await;
+}
+
+#[tokio::test]
+async fn when_every_credential_is_refused_that_is_no_fault_of_the_caller() {
+    let house = tiers().start().await;
+    for bearer in [PERSONAL, SHARED, ANONYMOUS] {
+        house.simulator.revoke_bearer(bearer);
+    }
+
+    let (status, error) = see(&house, false).await;
+
+    assert_eq!((status, &error["code"]), (503, &json!("no_credential_available")), "{error}");
+    for secret in [PERSONAL, SHARED, ANONYMOUS] {
+        assert!(!error.to_string().contains(secret), "{error}");
+    }
+    house.close().await;
+}
+
+/// Faults of the upstream before the first text, and what the caller is told when they do not pass.
+fn faults_of_the_upstream() -> Vec<(&'static str, Scenario, u16, &'static str)> {
+    let call = Part::ToolCall(ToolCall::new("f", json!({})));
+    vec![
+        ("500", Scenario::refuse(Refusal::internal()), 503, "upstream_unavailable"),
+        ("503", Scenario::refuse(Refusal::unavailable()), 503, "upstream_unavailable"),
+        ("408", Scenario::refuse(Refusal::new(408, "")), 503, "upstream_unavailable"),
+        ("an end before init", Scenario::usual().cut_after(0, Cut::Clean), 502, "upstream_interrupted"),
+        ("a break before init", Scenario::usual().cut_after(0, Cut::Error), 502, "upstream_interrupted"),
+        ("an end after init", Scenario::usual().cut_after(3, Cut::Clean), 502, "upstream_interrupted"),
+        ("a break after init", Scenario::usual().cut_after(3, Cut::Error), 502, "upstream_interrupted"),
+        (
+            "a break after a call",
+            Scenario::parts([call]).without_finished(Cut::Error),
+            502,
+            "upstream_interrupted",
+        ),
+    ]
+}
+
+#[tokio::test]
+async fn a_fault_of_the_upstream_that_passes_is_not_seen() {
+    let house = tiers().start().await;
+    for (name, fault, ..) in faults_of_the_upstream() {
+        for stream in [false, true] {
+            house.record().clear();
+            house.simulator.enqueue_times(2, &fault);
+
+            assert_eq!(see(&house, stream).await, (200, json!("served")), "{name}");
+
+            assert_eq!(asked(&house), [PERSONAL; 3], "{name}: the credential is not at fault");
+        }
+    }
+    house.close().await;
+}
+
+#[tokio::test]
+async fn patience_with_the_upstream_ends() {
+    let house = tiers().start().await;
+    for (name, fault, status, code) in faults_of_the_upstream() {
+        for stream in [false, true] {
+            house.record().clear();
+            house.simulator.enqueue_times(3, &fault);
+
+            let (seen, error) = see(&house, stream).await;
+
+            assert_eq!((seen, &error["code"]), (status, &json!(code)), "{name}: {error}");
+            assert_eq!((asked(&house), house.simulator.queued()), (vec![PERSONAL; 3], 0), "{name}");
+        }
+    }
+    house.close().await;
+}
+
+#[tokio::test]
+async fn an_upstream_that_is_away_is_unavailable() {
+    // Nobody listens there: the port was free a moment ago.
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    drop(listener);
+    let house = House::builder()
+        .settings(|settings| {
+            settings.upstream = Some(url);
+            settings.warp_api_key = Some(PERSONAL.into());
+        })
+        .tune(|config| config.chat.retry_pause = Duration::from_millis(1))
+        .start()
+        .await;
+
+    let (status, error) = see(&house, true).await;
+
+    assert_eq!((status, &error["code"]), (503, &json!("upstream_unavailable")), "{error}");
+    assert!(!error.to_string().contains("127.0.0.1"), "{error}");
+    house.close().await;
+}
+
+#[tokio::test]
+async fn after_the_first_text_nothing_is_tried_again() {
+    let begun = || Scenario::parts([Part::Text("begun and ".into())]);
+    for (name, fault, code) in [
+        ("a break", begun().without_finished(Cut::Error), "upstream_interrupted"),
+        ("an end", begun().without_finished(Cut::Clean), "upstream_interrupted"),
+        ("no quota", begun().finishing(Finish::QuotaLimit), "insufficient_quota"),
+        ("no model", begun().finishing(Finish::LlmUnavailable), "upstream_unavailable"),
+    ] {
+        let house = tiers().start().await;
+        house.simulator.enqueue(fault);
+
+        let frames = house.stream(&ask("hello")).await;
+
+        assert_eq!(frames.text(), "begun and ", "{name}");
+        assert_eq!(frames.error().expect("an error frame")["code"], code, "{name}");
+        assert!(!frames.done && frames.finish_reason().is_none(), "{name}");
+        assert_eq!(asked(&house), [PERSONAL], "{name}");
+        house.close().await;
+    }
+}
+
+#[tokio::test]
+async fn a_whole_answer_may_begin_anew_until_it_is_kept() {
+    let house = tiers().start().await;
+    house.simulator.enqueue(Scenario::text("begun").finishing(Finish::QuotaLimit));
+
+    assert_eq!(see(&house, false).await, (200, json!("served")), "nothing of the first attempt is in it");
+
+    assert_eq!(asked(&house), [PERSONAL, SHARED]);
+    house.close().await;
+}
+
+#[tokio::test]
+async fn an_operator_can_have_a_used_up_quota_told() {
+    for fault in [Scenario::refuse(Refusal::out_of_credits()), Scenario::finish(Finish::QuotaLimit)] {
+        let house = tiers().settings(|settings| settings.on_quota = Some("fail".into())).start().await;
+        house.simulator.on_bearer(PERSONAL, fault);
+
+        let (status, error) = see(&house, true).await;
+
+        assert_eq!((status, &error["code"]), (429, &json!("insufficient_quota")), "{error}");
+        assert_eq!(asked(&house), [PERSONAL]);
+        house.close().await;
+    }
+    // Other failures go on to the next one all the same.
+    let house = tiers().settings(|settings| settings.on_quota = Some("fail".into())).start().await;
+    house.simulator.on_bearer(PERSONAL, Scenario::refuse(Refusal::overloaded()));
+    assert_eq!(see(&house, false).await, (200, json!("served")));
+    house.close().await;
+}
+
+#[tokio::test]
+async fn a_bearer_that_ran_out_is_renewed_and_the_turn_goes_through() {
+    let house = refreshable().start().await;
+    assert_eq!(see(&house, false).await, (200, json!("served")));
+    assert_eq!(house.record().exchanges().len(), 1);
+    let exchange = house.record().exchanges()[0].clone();
+    assert_eq!(exchange.field("refresh_token"), Some(Fingerprint::of(REFRESH_TOKEN).to_string().as_str()));
+
+    house.simulator.expire_bearer(&bearer(&house).await);
+    house.record().clear();
+    assert_eq!(see(&house, true).await, (200, json!("served")));
+
+    let chats = house.record().chats();
+    let statuses: Vec<_> = chats.iter().map(|chat| chat.status).collect();
+    assert_eq!((statuses, house.record().exchanges().len()), (vec![Some(401), Some(200)], 1));
+    assert_ne!(chats[0].bearer, chats[1].bearer);
+    assert_eq!(asked(&house), ["another"; 2], "the same credential");
+    house.close().await;
+}
+
+/// The bearer the pool hands out now.
+async fn bearer(house: &House) -> String {
+    let mut pool = TokenPoolClient::new(house.channel(&house.token_pool).await);
+    let lease = pool.acquire_credential(AcquireCredentialRequest::default()).await.unwrap();
+    let lease = lease.into_inner().lease.unwrap();
+    pool.report_credential_outcome(ReportCredentialOutcomeRequest {
+        lease_id: lease.lease_id,
+        outcome: CredentialOutcome::Abandoned.into(),
+        ..Default::default()
+    })
+    .await
+    .unwrap();
+    lease.bearer
+}
+
+#[tokio::test]
+async fn a_renewed_bearer_that_is_refused_too_is_not_renewed_again() {
+    let house = refreshable().start().await;
+    house.simulator.enqueue_times(2, &Scenario::refuse(Refusal::unauthorized("invalid token")));
+
+    assert_eq!(see(&house, false).await, (200, json!("served")));
+
+    assert_eq!(asked(&house), ["another", "another", SHARED]);
+    assert_eq!(house.record().exchanges().len(), 2);
+    house.close().await;
+}
+
+#[tokio::test]
+async fn a_refresh_token_that_is_void_is_passed_over() {
+    for fault in [
+        ExchangeScenario::error("TOKEN_EXPIRED"),
+        ExchangeScenario::error("USER_DISABLED"),
+        ExchangeScenario::refuse(Refusal::unavailable()),
+    ] {
+        let house = refreshable().start().await;
+        house.simulator.on_refresh_token(REFRESH_TOKEN, fault);
+
+        assert_eq!(see(&house, true).await, (200, json!("served")));
+
+        assert_eq!(asked(&house), [SHARED]);
+        house.close().await;
+    }
+}
+
+#[tokio::test]
+async fn without_any_access_token_the_caller_is_told_to_come_back() {
+    let house = refreshable().settings(|settings| settings.warp_shared_tokens = None).start().await;
+    house.simulator.on_refresh_token(REFRESH_TOKEN, ExchangeScenario::refuse(Refusal::unavailable()));
+
+    let response = house.post(&ask("hello")).await;
+
+    assert_eq!(response.status(), 503);
+    assert!(response.headers().contains_key("retry-after"));
+    assert_eq!(json_of(response).await["error"]["code"], "credential_refresh_failed");
+    assert_eq!(asked(&house), [""; 0]);
+    house.close().await;
+}
