@@ -1,11 +1,12 @@
 //! One test binary.
 
 mod chat;
+mod failover;
 mod contract;
 mod conversation;
 mod dynamic;
-mod failover;
 mod generated;
 mod grpc;
 mod leaving;
 mod topology;
+mod bad_input;
