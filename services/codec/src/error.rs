@@ -3,6 +3,8 @@
 use warp2api_proto::error::v1::ErrorReason;
 use warp2api_rpc::Failure;
 
+use crate::transcode::LIMITS;
+
 /// Why a message type was not found or a message not converted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
@@ -101,13 +103,13 @@ pub enum Problem {
     )]
     Kept,
     /// Messages are nested too deeply.
-    #[error("messages are nested more than {max} levels deep", max = crate::transcode::MAX_DEPTH)]
+    #[error("messages are nested more than {max} levels deep", max = LIMITS.depth)]
     TooDeep,
     /// There is too much in the message.
-    #[error("the message has more than {max} values", max = crate::transcode::MAX_VALUES)]
+    #[error("the message has more than {max} values", max = LIMITS.values)]
     TooManyValues,
     /// The result would be too long.
-    #[error("the JSON is longer than {max} bytes", max = crate::transcode::MAX_JSON_BYTES)]
+    #[error("the JSON is longer than {max} bytes", max = LIMITS.json_bytes)]
     TooLong,
 }
 
@@ -157,4 +159,37 @@ impl From<Error> for Failure {
 pub(crate) fn presentable(name: &str) -> &str {
     let of_a_name = |c: u8| c.is_ascii_alphanumeric() || matches!(c, b'_' | b'.' | b'-' | b'@' | b'$');
     if !name.is_empty() && name.len() <= 128 && name.bytes().all(of_a_name) { name } else { "?" }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn too_much_is_told_from_malformed() {
+        for (problem, reason) in [
+            (Problem::Truncated, ErrorReason::MalformedMessage),
+            (Problem::TooDeep, ErrorReason::MalformedMessage),
+            (Problem::TooManyValues, ErrorReason::RequestTooLarge),
+            (Problem::TooLong, ErrorReason::RequestTooLarge),
+        ] {
+            let malformed = Malformed { path: "a.b".to_owned(), position: Position::Byte(3), problem };
+
+            let failure = Failure::from(Error::Malformed(malformed));
+
+            assert_eq!(failure.reason, reason);
+            assert!(failure.metadata.contains(&("path".to_owned(), "a.b".to_owned())));
+            assert!(failure.metadata.contains(&("position".to_owned(), "3".to_owned())));
+        }
+    }
+
+    #[test]
+    fn only_what_can_be_a_name_is_shown() {
+        for name in ["task_context", "@unknown", "a.B-1", "$schema"] {
+            assert_eq!(presentable(name), name);
+        }
+        for name in ["", "two words", "caf\u{e9}", "a\n", &"x".repeat(129)] {
+            assert_eq!(presentable(name), "?");
+        }
+    }
 }

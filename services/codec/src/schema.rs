@@ -25,9 +25,16 @@ pub struct Schema {
 }
 
 /// A message type.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct MessageType {
     descriptor: MessageDescriptor,
+}
+
+impl std::fmt::Debug for MessageType {
+    /// Shows the name only: types refer to types that refer to types.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("MessageType").field(&self.full_name()).finish()
+    }
 }
 
 /// A field of a message type.

@@ -11,15 +11,20 @@ use crate::error::{Error, Malformed, Position, Problem};
 use crate::schema::MessageType;
 use crate::{json, wire};
 
-/// How deeply messages may be nested in the one that is converted. Entries of maps count as messages, as they do for
-/// other readers of protobuf, whose bound is the same.
-pub const MAX_DEPTH: usize = 100;
+/// What a message may be made of at most.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    /// How deeply messages may be nested in the one that is converted. Entries of maps count as messages, as they do
+    /// for other readers of protobuf, whose bound is the same.
+    pub(crate) depth: usize,
+    /// How many values (fields, items, entries) there may be: that bounds what the tree takes in memory.
+    pub(crate) values: usize,
+    /// How long JSON may become, in bytes: what one call can carry.
+    pub(crate) json_bytes: usize,
+}
 
-/// How many values (fields, items, entries) a message may have: what its tree takes in memory is bounded by that.
-pub const MAX_VALUES: usize = 1 << 20;
-
-/// How long JSON may become, in bytes: what one call can carry.
-pub const MAX_JSON_BYTES: usize = warp2api_rpc::MAX_MESSAGE_BYTES;
+pub(crate) const LIMITS: Limits =
+    Limits { depth: 100, values: 1 << 20, json_bytes: warp2api_rpc::MAX_MESSAGE_BYTES };
 
 /// How field names are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -63,13 +68,7 @@ impl Default for Options {
 /// # Errors
 /// When the bytes are no message of the type, or the message is nested too deeply or too large.
 pub fn to_json(message_type: &MessageType, data: &[u8], options: Options) -> Result<String, Error> {
-    let descriptor = message_type.descriptor();
-    let message = wire::read(descriptor, data, options.unknown, MAX_DEPTH, &mut { MAX_VALUES })
-        .map_err(|fault| fault.in_bytes())?;
-    json::write(&message, descriptor, options.naming, MAX_JSON_BYTES).map_err(|json::TooLong| {
-        let (path, position) = (String::new(), Position::Byte(data.len()));
-        Malformed { path, position, problem: Problem::TooLong }.into()
-    })
+    to_json_within(LIMITS, message_type, data, options)
 }
 
 /// The bytes of the JSON of a message. Names in snake_case and camelCase are both understood.
@@ -77,9 +76,96 @@ pub fn to_json(message_type: &MessageType, data: &[u8], options: Options) -> Res
 /// # Errors
 /// When the text is no JSON of the type, or the message is nested too deeply or too large.
 pub fn to_bytes(message_type: &MessageType, json: &str, unknown: Unknown) -> Result<Vec<u8>, Error> {
+    to_bytes_within(LIMITS, message_type, json, unknown)
+}
+
+fn to_json_within(
+    mut limits: Limits,
+    message_type: &MessageType,
+    data: &[u8],
+    options: Options,
+) -> Result<String, Error> {
+    let descriptor = message_type.descriptor();
+    let message = wire::read(descriptor, data, options.unknown, limits.depth, &mut limits.values)
+        .map_err(|fault| fault.in_bytes())?;
+    json::write(&message, descriptor, options.naming, limits.json_bytes).map_err(|json::TooLong| {
+        let (path, position) = (String::new(), Position::Byte(data.len()));
+        Malformed { path, position, problem: Problem::TooLong }.into()
+    })
+}
+
+fn to_bytes_within(
+    limits: Limits,
+    message_type: &MessageType,
+    json: &str,
+    unknown: Unknown,
+) -> Result<Vec<u8>, Error> {
     let message =
-        json::read(message_type.descriptor(), json, unknown).map_err(|fault| fault.in_text(json))?;
+        json::read(message_type.descriptor(), json, unknown, limits).map_err(|fault| fault.in_text(json))?;
     let mut data = Vec::new();
     wire::write(&message, &mut data);
     Ok(data)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Schema;
+
+    const TASK: &str = r#"{"id":"t","messages":[{"id":"a"},{"id":"b"}]}"#;
+
+    fn task() -> &'static MessageType {
+        Schema::global().message_type("warp.multi_agent.v1.Task").unwrap()
+    }
+
+    fn problem<T>(result: Result<T, Error>) -> Option<Problem> {
+        match result {
+            Err(Error::Malformed(malformed)) => Some(malformed.problem),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn the_number_of_values_is_bounded_both_ways() {
+        let data = to_bytes(task(), TASK, Unknown::Refuse).unwrap();
+        // The id, two messages, their ids.
+        for (values, expected) in
+            [(5, None), (4, Some(Problem::TooManyValues)), (0, Some(Problem::TooManyValues))]
+        {
+            let limits = Limits { values, ..LIMITS };
+
+            assert_eq!(problem(to_json_within(limits, task(), &data, Options::default())), expected);
+            assert_eq!(problem(to_bytes_within(limits, task(), TASK, Unknown::Refuse)), expected);
+        }
+    }
+
+    #[test]
+    fn items_of_packed_lists_and_kept_fields_are_counted_too() {
+        let settings = Schema::global().message_type("warp.multi_agent.v1.Request.Settings").unwrap();
+        let limits = Limits { values: 3, ..LIMITS };
+        let packed = |items: u8| [&[0x4a, items], &vec![9; usize::from(items)][..]].concat();
+
+        assert_eq!(problem(to_json_within(limits, settings, &packed(2), Options::default())), None);
+        let too_many = to_json_within(limits, settings, &packed(3), Options::default());
+        assert_eq!(problem(too_many), Some(Problem::TooManyValues));
+        // The same under `@unknown`: the list, two items; three.
+        for (json, expected) in [
+            (r#"{"@unknown":"SgIJCQ=="}"#, None),
+            (r#"{"@unknown":"SgMJCQk="}"#, Some(Problem::TooManyValues)),
+        ] {
+            assert_eq!(problem(to_bytes_within(limits, settings, json, Unknown::Keep)), expected);
+        }
+    }
+
+    #[test]
+    fn the_length_of_the_json_is_bounded() {
+        let data = to_bytes(task(), TASK, Unknown::Refuse).unwrap();
+        for (json_bytes, expected) in
+            [(TASK.len(), None), (TASK.len() - 1, Some(Problem::TooLong)), (0, Some(Problem::TooLong))]
+        {
+            let limits = Limits { json_bytes, ..LIMITS };
+
+            assert_eq!(problem(to_json_within(limits, task(), &data, Options::default())), expected);
+        }
+    }
 }

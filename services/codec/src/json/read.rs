@@ -10,15 +10,20 @@ use super::cursor::{Cursor, Token};
 use super::scalar;
 use crate::error::{Problem, presentable};
 use crate::fault::Fault;
-use crate::transcode::{MAX_DEPTH, MAX_VALUES, Unknown};
+use crate::transcode::{Limits, Unknown};
 use crate::tree::{Map, Message, Value};
 use crate::well_known::Form;
 use crate::wire;
 
 /// Reads a text that is one message.
-pub(crate) fn read(descriptor: &MessageDescriptor, text: &str, unknown: Unknown) -> Result<Message, Fault> {
-    let mut reader = Reader { cursor: Cursor::new(text), unknown, values: MAX_VALUES };
-    let message = reader.message(descriptor, MAX_DEPTH)?;
+pub(crate) fn read(
+    descriptor: &MessageDescriptor,
+    text: &str,
+    unknown: Unknown,
+    limits: Limits,
+) -> Result<Message, Fault> {
+    let mut reader = Reader { cursor: Cursor::new(text), unknown, values: limits.values };
+    let message = reader.message(descriptor, limits.depth)?;
     reader.cursor.end()?;
     Ok(message)
 }
