@@ -10,4 +10,4 @@ mod grpc;
 mod leaving;
 mod topology;
 mod bad_input;
-mod warp;
+mod large;
