@@ -1,10 +1,14 @@
 //! One test binary.
 
+#![expect(clippy::unwrap_used, reason = "the helpers of tests fail as tests do")]
+
+mod bad_input;
 mod chat;
-mod failover;
 mod contract;
 mod conversation;
 mod dynamic;
+mod endings;
+mod failover;
 mod generated;
 mod grpc;
 mod leaving;
