@@ -1,7 +1,5 @@
 //! One test binary.
 
-#![expect(clippy::unwrap_used, reason = "the helpers of tests fail as tests do")]
-
 mod bad_input;
 mod chat;
 mod contract;
@@ -11,7 +9,7 @@ mod endings;
 mod failover;
 mod generated;
 mod grpc;
+mod large;
 mod leaving;
 mod topology;
-mod bad_input;
-mod large;
+mod warp;
