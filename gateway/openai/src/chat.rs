@@ -6,7 +6,7 @@ mod collect;
 mod request;
 mod stream;
 
-pub use accept::{Accepted, FetchedImages, RemoteImage};
+pub use accept::{Accepted, FetchedImages, MAX_IMAGE_BYTES, RemoteImage};
 pub use answer::{AnswerHead, CallStyle};
 pub use collect::Collector;
 pub use request::ChatCompletionRequest;

@@ -42,7 +42,7 @@ mod rejection;
 
 pub use chat::{
     Accepted, AnswerHead, CallStyle, ChatCompletionRequest, ChunkStream, Collector, FetchedImages,
-    RemoteImage,
+    MAX_IMAGE_BYTES, RemoteImage,
 };
 pub use error::{Problem, errors_markdown_rows, param_of_field};
 pub use parameters::parameters_markdown;

@@ -20,7 +20,7 @@ use super::request::{ChatCompletionRequest, ContentPart, FreeForm};
 use crate::json::{Integer, Object, Real, Text, TextOrList, TextOrObject};
 use crate::rejection::Rejection;
 
-pub use images::{FetchedImages, RemoteImage};
+pub use images::{FetchedImages, MAX_IMAGE_BYTES, RemoteImage};
 
 /// A request that is taken on.
 #[derive(Debug, Clone, PartialEq)]

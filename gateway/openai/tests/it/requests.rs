@@ -502,13 +502,14 @@ fn remote_images_are_reported_and_taken_once_they_are_fetched() {
     let body = messages(&format!(
         r#"{HI},{{"role":"user","content":[{{"type":"image_url","image_url":"HTTPS://a/1.gif"}},
             {{"type":"image_url","image_url":{{"url":"{GIF}"}}}},
+            {{"type":"text","text":"no image","image_url":"http://a/3.gif"}},
             {{"type":"image_url","image_url":{{"url":"http://a/2.gif"}}}}]}}"#
     ));
     let request = ChatCompletionRequest::parse(body.as_bytes()).unwrap();
     let remote = request.remote_images();
     let expected = [
         ("messages[1].content[0].image_url", "HTTPS://a/1.gif"),
-        ("messages[1].content[2].image_url.url", "http://a/2.gif"),
+        ("messages[1].content[3].image_url.url", "http://a/2.gif"),
     ];
     assert_eq!(
         remote,
@@ -516,6 +517,7 @@ fn remote_images_are_reported_and_taken_once_they_are_fetched() {
     );
     let rejection = request.accept(&FetchedImages::default()).unwrap_err();
     assert_eq!(rejection.param.as_deref(), Some("messages[1].content[0].image_url"));
+    assert!(request.accept(&FetchedImages::stand_ins(&remote)).is_ok());
 
     let mut fetched = FetchedImages::default();
     for image in remote {
@@ -523,5 +525,5 @@ fn remote_images_are_reported_and_taken_once_they_are_fetched() {
     }
     let accepted = request.accept(&fetched).unwrap();
 
-    assert_eq!(accepted.request.messages[1].parts.len(), 3);
+    assert_eq!(accepted.request.messages[1].parts.len(), 4);
 }

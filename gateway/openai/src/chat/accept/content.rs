@@ -130,6 +130,8 @@ fn image_url<'p>(part: &'p ContentPart<'_>, path: &str) -> Result<(&'p str, Stri
 pub(super) fn remote_images(message: &Message<'_>, path: &str) -> Vec<RemoteImage> {
     let Some(TextOrList::List(parts)) = &message.content else { return Vec::new() };
     let images = parts.iter().enumerate().filter_map(|(index, Object(part))| {
+        // A part of another type may carry a URL as well; nobody looks at it.
+        kind(part).filter(|kind| matches!(*kind, "image_url" | "input_image"))?;
         let (url, param) = image_url(part, &format!("{path}.content[{index}]")).ok()?;
         images::is_remote(url).then(|| RemoteImage { param, url: url.to_owned() })
     });
