@@ -45,11 +45,7 @@ pub(crate) struct Reservation {
 
 impl Pool {
     /// Reserves a slot, waiting until `deadline` while those that could serve are in use.
-    pub(crate) async fn reserve(
-        &self,
-        wish: &Wish,
-        deadline: Instant,
-    ) -> Result<Reservation, Error> {
+    pub(crate) async fn reserve(&self, wish: &Wish, deadline: Instant) -> Result<Reservation, Error> {
         let mut place = {
             let mut open = self.open();
             match open.select(wish) {
