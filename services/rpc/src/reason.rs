@@ -196,6 +196,8 @@ fn reason_of_plain_status(status: &Status) -> ErrorReason {
         Code::OutOfRange | Code::ResourceExhausted => ErrorReason::RequestTooLarge,
         Code::Unauthenticated | Code::PermissionDenied => ErrorReason::ApiKeyInvalid,
         Code::DeadlineExceeded => ErrorReason::DeadlinePassed,
+        // A caller of ours that leaves does not read this; a connection that goes away under a call is told so.
+        Code::Cancelled if std::error::Error::source(status).is_some() => ErrorReason::ServiceUnreachable,
         Code::Cancelled => ErrorReason::Cancelled,
         Code::Unimplemented => ErrorReason::MethodNotFound,
         Code::Unavailable => ErrorReason::ServiceUnreachable,
@@ -232,6 +234,16 @@ mod tests {
 
         assert_eq!(failure.reason, ErrorReason::ServiceUnreachable);
         assert!(!failure.message.contains("10.0.0.5"));
+    }
+
+    #[test]
+    fn a_connection_that_goes_away_is_a_service_that_cannot_be_reached() {
+        for code in [Code::Cancelled, Code::Unknown, Code::Internal] {
+            let mut status = Status::new(code, "operation was canceled");
+            status.set_source(std::sync::Arc::new(std::io::Error::from(std::io::ErrorKind::ConnectionReset)));
+
+            assert_eq!(Failure::from(&status).reason, ErrorReason::ServiceUnreachable, "{code:?}");
+        }
     }
 
     #[test]
