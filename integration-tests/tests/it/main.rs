@@ -1,7 +1,6 @@
 //! One test binary.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says so by a panic")]
-
 mod bad_input;
 mod chat;
 mod contract;
@@ -13,5 +12,6 @@ mod generated;
 mod grpc;
 mod large;
 mod leaving;
+mod shutdown;
 mod topology;
 mod warp;

@@ -1,0 +1,231 @@
+//! How the house stops: what runs may finish, nothing new comes in, and whoever is in a hurry is not kept waiting.
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use serde_json::json;
+use tokio::net::TcpStream;
+use tokio::task::JoinSet;
+use warp2api_integration_tests::sse::Frames;
+use warp2api_integration_tests::{House, HouseBuilder, Topology, wait};
+use warp2api_proto::warp_chat::v1::stream_chat_response::Event;
+use warp2api_proto::warp_chat::v1::warp_chat_client::WarpChatClient;
+use warp2api_proto::warp_chat::v1::{Message, Part, Role, StreamChatRequest, part};
+use warp2api_rpc::listener::Address;
+use warp2api_upstream_sim::{ExchangeScenario, Scenario, Simulator};
+
+const STREAMS: usize = 50;
+/// Words over two seconds, so that the stop falls into the middle.
+const WORDS: u32 = 40;
+
+fn paced() -> Scenario {
+    Scenario::chunks(WORDS, "word ", Duration::from_millis(50))
+}
+
+fn hello(stream: bool) -> serde_json::Value {
+    json!({"model": "auto", "stream": stream, "messages": [{"role": "user", "content": "hello"}]})
+}
+
+/// A house with streams that have begun.
+async fn with_streams(builder: HouseBuilder, count: usize, scenario: Scenario) -> (House, JoinSet<String>) {
+    let house = builder.start().await;
+    house.simulator.enqueue_times(count, &scenario);
+    let body = hello(true);
+    let begun = join_all((0..count).map(|_| house.post(&body))).await;
+    let mut streams = JoinSet::new();
+    for response in begun {
+        assert_eq!(response.status(), 200);
+        streams.spawn(read(response));
+    }
+    (house, streams)
+}
+
+/// Everything that comes, also if the connection breaks.
+async fn read(mut response: reqwest::Response) -> String {
+    let mut bytes = Vec::new();
+    while let Ok(Some(chunk)) = response.chunk().await {
+        bytes.extend_from_slice(&chunk);
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+fn port(url: &str) -> String {
+    url.trim_start_matches("http://").to_owned()
+}
+
+async fn refuses_connections(address: &str) -> bool {
+    let connecting = TcpStream::connect(address);
+    !matches!(tokio::time::timeout(wait::PATIENCE, connecting).await, Ok(Ok(_)))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stop_loses_no_stream_and_takes_no_new_connection() {
+    let (mut house, streams) = with_streams(House::builder(), STREAMS, paced()).await;
+    let (edge, record) = (port(&house.edge), house.record().clone());
+    let Address::Tcp(grpc) = house.warp_chat.clone() else { panic!("it listens on TCP") };
+    let running = house.take_running().pop().expect("it runs");
+
+    let draining = tokio::spawn(running.drain(std::future::pending()));
+    let closed = async {
+        while !(refuses_connections(&edge).await && refuses_connections(&grpc).await) {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    tokio::time::timeout(wait::PATIENCE, closed).await.expect("the doors close");
+    assert!(record.running() > 0, "and still they go on");
+
+    for text in streams.join_all().await {
+        let frames = Frames::parse(&text);
+        assert!(frames.done, "{text}");
+        assert_eq!(frames.text().split_whitespace().count(), WORDS as usize);
+        assert_eq!(frames.finish_reason(), Some("stop"));
+    }
+    let finished =
+        tokio::time::timeout(wait::PATIENCE, draining).await.expect("it ends").expect("it is well");
+    assert!(finished, "everything finished on its own");
+    assert_eq!((record.finished(), record.abandoned()), (STREAMS as u64, 0));
+}
+
+/// What the end of the drain timeout does, and a second Ctrl-C before it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stop_in_a_hurry_ends_what_runs() {
+    for second_stop in [false, true] {
+        let drain_timeout = if second_stop { wait::PATIENCE } else { Duration::from_millis(100) };
+        let builder = House::builder().tune(move |config| config.drain_timeout = drain_timeout);
+        let (mut house, streams) = with_streams(builder, 3, paced().stall_after(8)).await;
+        let record = house.record().clone();
+        let running = house.take_running().pop().expect("it runs");
+        let hurry = async move {
+            if !second_stop {
+                std::future::pending().await
+            }
+        };
+
+        let finished = tokio::time::timeout(wait::PATIENCE / 2, running.drain(hurry)).await;
+
+        assert_eq!(finished, Ok(false), "something had to be ended");
+        for text in streams.join_all().await {
+            assert!(!text.contains("[DONE]"), "an answer that was cut off does not look whole: {text}");
+        }
+        wait::until("the upstream sees it", || record.abandoned() == 3).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stop_waits_for_grpc_streams_too() {
+    let mut house = House::start().await;
+    house.simulator.enqueue(paced());
+    let mut chat = WarpChatClient::new(house.channel(&house.warp_chat).await);
+    let part = Part { content: Some(part::Content::Text("hello".to_owned())) };
+    let message = Message { role: Role::User.into(), parts: vec![part] };
+    let request = StreamChatRequest { messages: vec![message], ..StreamChatRequest::default() };
+    let mut stream = chat.stream_chat(request.clone()).await.expect("an answer").into_inner();
+    let running = house.take_running().pop().expect("it runs");
+
+    let draining = tokio::spawn(running.drain(std::future::pending()));
+    let mut last = None;
+    while let Some(event) = stream.message().await.expect("it goes well") {
+        last = event.event;
+    }
+
+    assert!(matches!(last, Some(Event::Finished(_))), "{last:?}");
+    let finished =
+        tokio::time::timeout(wait::PATIENCE, draining).await.expect("it ends").expect("it is well");
+    assert!(finished);
+    assert!(chat.stream_chat(request).await.is_err(), "nobody is there");
+}
+
+/// The pool asks for tokens in the background; that is no reason to wait either.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_token_exchange_that_stalls_does_not_hold_a_stop_up() {
+    let builder = House::builder().remote_upstream();
+    let builder = builder.settings(|s| s.warp_refresh_token = Some("a-refresh-token".to_owned()));
+    let simulator = Simulator::default();
+    simulator.on_refresh_token("a-refresh-token", ExchangeScenario::stall());
+    let mut house = builder.simulator(simulator).start().await;
+    let (http, url) = (house.http.clone(), format!("{}/v1/chat/completions", house.edge));
+    let waiting = tokio::spawn(async move { http.post(url).body(hello(false).to_string()).send().await });
+    wait::until("the token endpoint is asked", || !house.record().exchanges().is_empty()).await;
+
+    for running in house.take_running().into_iter().rev() {
+        let stopping = running.drain(tokio::time::sleep(Duration::from_millis(50)));
+        assert!(tokio::time::timeout(wait::PATIENCE / 4, stopping).await.is_ok(), "it does not end");
+    }
+
+    let answered = tokio::time::timeout(wait::PATIENCE, waiting).await.expect("it ends").expect("it is well");
+    assert!(!answered.is_ok_and(|answer| answer.status().is_success()), "there was no credential");
+}
+
+/// Connections that idle are no reason to wait.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn idle_connections_do_not_hold_a_stop_up() {
+    let mut house = House::start().await;
+    assert_eq!(house.chat(&hello(false)).await.0, 200);
+    let idle_http = TcpStream::connect(port(&house.edge)).await.expect("it listens");
+    let _idle_grpc = house.channel(&house.warp_chat).await;
+    let running = house.take_running().pop().expect("it runs");
+
+    let drained = tokio::time::timeout(wait::PATIENCE, running.drain(std::future::pending())).await;
+
+    assert_eq!(drained, Ok(true));
+    drop(idle_http);
+}
+
+/// The edge says what has happened, to those in the middle of an answer and to those who come.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_edge_whose_chat_service_is_gone_says_so() {
+    for streaming in [0, 5] {
+        let (mut house, streams) =
+            with_streams(House::builder().topology(Topology::Tcp), streaming, paced()).await;
+        assert_eq!(house.chat(&hello(false)).await.0, 200);
+        let mut parts = house.take_running();
+        // The order in which the house opens them: upstream, pool, codec, chat, edge.
+        let chat = parts.remove(3);
+
+        // Without a stream it ends by itself, with streams it is ended.
+        let hurry = async move {
+            if streaming == 0 {
+                std::future::pending().await
+            }
+        };
+        assert_eq!(chat.drain(hurry).await, streaming == 0);
+
+        for _ in 0..20 {
+            let (status, body) = house.chat(&hello(false)).await;
+            assert_eq!((status, &body["error"]["code"]), (503, &json!("service_unreachable")), "{body}");
+        }
+        for text in streams.join_all().await {
+            let frames = Frames::parse(&text);
+            let error = frames.error().expect("the answer broke off");
+            assert_eq!((&error["code"], frames.done), (&json!("service_unreachable"), false), "{text}");
+        }
+        for running in parts.into_iter().rev() {
+            let stopping = running.drain(std::future::ready(()));
+            assert!(tokio::time::timeout(wait::PATIENCE, stopping).await.is_ok(), "a part does not end");
+        }
+    }
+}
+
+/// Five processes stopped in any order end, each within its bound, whoever still needs it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn parts_stop_in_any_order() {
+    for reversed in [false, true] {
+        let (mut house, streams) = with_streams(House::builder().topology(Topology::Tcp), 5, paced()).await;
+        let mut parts = house.take_running();
+        if reversed {
+            parts.reverse();
+        }
+
+        for running in parts {
+            let stopping = running.drain(tokio::time::sleep(Duration::from_millis(300)));
+            assert!(tokio::time::timeout(wait::PATIENCE, stopping).await.is_ok(), "a part does not end");
+        }
+
+        let texts =
+            tokio::time::timeout(wait::PATIENCE, streams.join_all()).await.expect("every stream ends");
+        for text in texts {
+            // Whole, or ended by an error; never cut as if it were whole.
+            assert!(!text.contains("[DONE]") || Frames::parse(&text).done, "{text}");
+        }
+    }
+}
