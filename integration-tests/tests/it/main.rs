@@ -14,5 +14,6 @@ mod grpc;
 mod large;
 mod leaving;
 mod shutdown;
+mod tidy;
 mod topology;
 mod warp;

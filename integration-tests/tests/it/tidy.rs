@@ -1,0 +1,204 @@
+//! The rules of the house that no compiler holds: who may know whom, and that documents tell the truth.
+//!
+//! `W2A_UPDATE_DOCS=1 cargo test -p warp2api-integration-tests --test it tidy` writes the generated documents anew.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use prost_reflect::DescriptorPool;
+use serde_json::Value;
+use warp2api_proto::FILE_DESCRIPTOR_SET;
+use warp2api_server::settings::TABLE;
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+}
+
+/// What each crate of ours builds on, tests left out: names of other crates.
+fn arrows() -> BTreeMap<String, BTreeSet<String>> {
+    let output = Command::new(env!("CARGO"))
+        .args(["metadata", "--format-version", "1", "--no-deps", "--offline"])
+        .current_dir(root())
+        .output()
+        .unwrap();
+    let metadata: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let packages = metadata["packages"].as_array().unwrap().iter().map(|package| {
+        let dependencies = package["dependencies"].as_array().unwrap().iter();
+        let used = dependencies.filter(|dependency| dependency["kind"] != "dev").map(|d| text(&d["name"]));
+        (text(&package["name"]), used.collect())
+    });
+    packages.collect()
+}
+
+const SERVICES: [&str; 4] =
+    ["warp2api-codec", "warp2api-token-pool", "warp2api-warp-chat", "warp2api-upstream-sim"];
+
+#[test]
+fn nobody_knows_more_than_the_architecture_says() {
+    let arrows = arrows();
+    let ours = |name: &str| -> BTreeSet<_> {
+        arrows[name].iter().filter(|used| used.starts_with("warp2api-")).map(String::as_str).collect()
+    };
+    let proto = BTreeSet::from(["warp2api-proto"]);
+    let plumbing = BTreeSet::from(["warp2api-proto", "warp2api-rpc"]);
+
+    assert_eq!(ours("warp2api-proto"), BTreeSet::new());
+    assert_eq!(ours("warp2api-rpc"), proto);
+    assert_eq!(ours("warp2api-openai"), proto);
+    assert_eq!(ours("warp2api-upstream-sim"), proto);
+    for service in ["warp2api-codec", "warp2api-token-pool", "warp2api-warp-chat"] {
+        assert_eq!(ours(service), plumbing, "{service} knows the contract and the plumbing");
+    }
+    assert_eq!(ours("warp2api-gateway"), BTreeSet::from(["warp2api-openai", "warp2api-proto", "warp2api-rpc"]));
+    let server = ours("warp2api-server");
+    for service in SERVICES {
+        assert!(server.contains(service), "the composition root knows {service}");
+    }
+}
+
+#[test]
+fn the_openai_mapping_cannot_wait() {
+    let used = &arrows()["warp2api-openai"];
+    for io in ["tokio", "axum", "hyper", "reqwest", "tonic", "futures-util"] {
+        assert!(!used.contains(io), "warp2api-openai uses {io}");
+    }
+}
+
+/// Every Rust file that git would keep, with its text.
+fn sources() -> Vec<(PathBuf, String)> {
+    let mut found = Vec::new();
+    let mut folders = vec![root()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+            if path.is_dir() && !name.starts_with('.') && name != "target" && name != "node_modules" {
+                folders.push(path);
+            } else if name.ends_with(".rs") {
+                let text = std::fs::read_to_string(&path).unwrap();
+                found.push((path, text));
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn only_the_composition_root_reads_the_environment() {
+    for (path, text) in sources() {
+        let path = path.strip_prefix(root()).unwrap().to_string_lossy().replace('\\', "/");
+        let may = path.starts_with("services/server/")
+            || path == "build.rs"
+            || path.contains("/tests/")
+            || path.contains("/benches/");
+        assert!(may || !text.contains("env::var"), "{path} reads the environment");
+    }
+}
+
+#[test]
+fn only_two_files_talk_to_the_upstream() {
+    for (path, text) in sources() {
+        let path = path.strip_prefix(root()).unwrap().to_string_lossy().replace('\\', "/");
+        let elsewhere = !path.starts_with("services/upstream-sim/")
+            && !path.starts_with("integration-tests/")
+            && !path.contains("/tests");
+        if elsewhere && path != "services/warp-chat/src/upstream.rs" {
+            assert!(!text.contains("/ai/multi-agent"), "{path} knows the chat endpoint");
+        }
+    }
+}
+
+#[test]
+fn nothing_is_left_unfinished() {
+    for (path, text) in sources() {
+        if path.ends_with("integration-tests/tests/it/tidy.rs") {
+            continue;
+        }
+        for mark in ["todo!(", "unimplemented!(", "FIXME", "#[ignore"] {
+            assert!(!text.contains(mark), "{} has {mark}", path.display());
+        }
+    }
+}
+
+#[test]
+fn generated_documents_are_true() {
+    for (name, expected) in [
+        ("docs/errors.md", errors()),
+        ("docs/parameters.md", parameters()),
+        ("docs/configuration.md", configuration()),
+    ] {
+        let path = root().join(name);
+        #[expect(clippy::disallowed_methods, reason = "how a person asks for the documents to be written")]
+        let update = std::env::var_os("W2A_UPDATE_DOCS").is_some();
+        if update {
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(&path, &expected).unwrap();
+        }
+        let found = std::fs::read_to_string(&path).unwrap_or_default().replace("\r\n", "\n");
+        assert!(found == expected, "{name} is out of date: run the tests of `tidy` with W2A_UPDATE_DOCS=1");
+    }
+}
+
+const HOW: &str = "<!-- Made by `W2A_UPDATE_DOCS=1 cargo test -p warp2api-integration-tests --test it tidy`. -->";
+
+fn errors() -> String {
+    let pool = DescriptorPool::decode(FILE_DESCRIPTOR_SET).unwrap();
+    let reasons = pool.get_enum_by_name("warp2api.error.v1.ErrorReason").unwrap();
+    let file = reasons.parent_file();
+    let comments: BTreeMap<String, String> = file
+        .file_descriptor_proto()
+        .source_code_info
+        .iter()
+        .flat_map(|info| &info.location)
+        .filter_map(|location| match location.path[..] {
+            [5, 0, 2, index] => {
+                let value = &file.file_descriptor_proto().enum_type[0].value[usize::try_from(index).unwrap()];
+                Some((value.name().to_owned(), location.leading_comments().split_whitespace().collect::<Vec<_>>().join(" ")))
+            }
+            _ => None,
+        })
+        .collect();
+    let mut text = format!(
+        "# Errors\n\n{HOW}\n\nEvery failure has a reason. Over gRPC it is the `reason` of the `google.rpc.ErrorInfo` in the \
+         status (domain `warp2api`), with a `BadRequest` where fields are at fault and a `RetryInfo` where a wait is known. \
+         Over HTTP it is OpenAI's error object. Before the first byte of a stream a failure has its HTTP status; after it, \
+         it is the last frame, and no `[DONE]` follows.\n\n\
+         | reason | meaning | gRPC code | HTTP | `type` | `code` | tried again |\n| --- | --- | --- | --- | --- | --- | --- |\n"
+    );
+    let rows = warp2api_openai::errors_markdown_rows();
+    for (reason, row) in warp2api_openai::error::reasons().zip(rows) {
+        let meaning = comments.get(reason.as_str_name()).map_or("", String::as_str);
+        let code = format!("{:?}", warp2api_rpc::reason::code(reason));
+        let [name, status, kind, word, retry] = row;
+        writeln!(text, "| {name} | {meaning} | {code} | {status} | {kind} | {word} | {retry} |").unwrap();
+    }
+    text
+}
+
+fn parameters() -> String {
+    format!(
+        "# Parameters of chat completions\n\n{HOW}\n\nWhat becomes of each parameter of OpenAI's reference. *Honoured*: it \
+         reaches the model. *Enforced*: the upstream knows no such thing, this service does it. *Refused*: an error that \
+         names it, since silence would give a wrong answer. *Ignored*: named in the header `x-warp2api-ignored` of the \
+         answer. Unknown parameters are ignored in the same way.\n\n{}",
+        warp2api_openai::parameters_markdown()
+    )
+}
+
+fn configuration() -> String {
+    let mut text = format!(
+        "# Settings\n\n{HOW}\n\nA flag beats the environment, the environment beats `.env` in the working directory, `.env` \
+         beats the config file (`--config FILE` or `W2A_CONFIG`, TOML with the keys below). All mistakes are told at once. \
+         `warp2api config` prints what would be used.\n\n\
+         | key | flag | environment | meaning |\n| --- | --- | --- | --- |\n"
+    );
+    for setting in TABLE {
+        let flag = setting.key.replace('_', "-");
+        let meaning = setting.about.split_whitespace().collect::<Vec<_>>().join(" ");
+        writeln!(text, "| `{}` | `--{flag}` | `{}` | {meaning} |", setting.key, setting.env).unwrap();
+    }
+    text
+}
