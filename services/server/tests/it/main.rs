@@ -1,0 +1,9 @@
+//! The program as a person or a process manager meets it: run for real, with ports of the system's choice.
+
+mod banner;
+mod parts;
+mod ports;
+mod program;
+mod settings;
+#[cfg(unix)]
+mod stop;
