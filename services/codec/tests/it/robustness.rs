@@ -3,10 +3,10 @@
 use proptest::prelude::*;
 use proptest::sample::Index;
 use serde_json::Value;
-use warp2api_codec::{MessageType, Options, Schema, Unknown, transcode};
+use warp2api_codec::{Error, MessageType, Options, Problem, Schema, Unknown, transcode};
 
 use crate::generate::{self, Content};
-use crate::support::{json_of_another, normal, parsed, rough, to_bytes, to_json};
+use crate::support::{json_of_another, rough, to_bytes, to_json};
 
 fn any_type() -> impl Strategy<Value = &'static MessageType> {
     any::<Index>().prop_map(|index| {
@@ -58,14 +58,16 @@ proptest! {
         let options = Options { unknown: Unknown::Ignore, ..Options::default() };
         let theirs = json_of_another(message_type, &data);
         match transcode::to_json(message_type, &data, options) {
-            // The other one changes times that are out of range, and has no JSON for some masks and values.
-            Ok(json) if !json.contains("\"seconds\":") && !json.contains("\"nanos\":") => {
+            // The other one changes times and masks that have no string, and has no JSON for some values.
+            Ok(json) if !["seconds", "nanos", "paths"].iter().any(|key| json.contains(key)) => {
                 let ours: Value = serde_json::from_str(&json)?;
                 if let Some(theirs) = theirs {
                     prop_assert_eq!(rough(ours), rough(theirs));
                 }
             }
             Ok(_) => {}
+            // It does not look at the wire type of map entries.
+            Err(Error::Malformed(error)) if error.problem == Problem::WrongWireType("message") => {}
             Err(error) => prop_assert_eq!(theirs, None, "{}", error),
         }
     }
@@ -118,7 +120,8 @@ proptest! {
             Ok(value) => {
                 // Of a key that stands there twice, the other parser keeps the last.
                 prop_assume!(!matches!(&ours, Err(error) if error.to_string().ends_with("given twice")));
-                prop_assert_eq!(parsed(&ours?), normal(value));
+                // Nor is it exact in the last bit of a number.
+                prop_assert_eq!(rough(serde_json::from_str(&ours?)?), rough(value));
             }
             Err(_) => prop_assert!(ours.is_err(), "{} is no JSON", text),
         }
