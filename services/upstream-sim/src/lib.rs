@@ -10,6 +10,9 @@
 //! The latest text of the user decides: in the input, or, when the input brings results only, in the history. Where a
 //! text holds several of these phrases, the one that comes first counts. The case of letters does not matter.
 //!
+//! A query may hold the whole conversation as text, in sections such as `<user>` and `<tool_result id="..">`: then the
+//! last section of the user is the latest text, and results after it are results.
+//!
 //! | the text contains | the answer |
 //! |---|---|
 //! | `call the tool NAME with {json}` | a call of NAME with these arguments, if NAME is among the offered tools; the phrase several times: several calls in one turn. Once a result follows that text: a text that quotes the results, never the call again |
@@ -43,6 +46,7 @@ mod event;
 mod exchange;
 mod fingerprint;
 mod finish;
+mod flattened;
 mod form;
 mod graphql;
 mod http_io;

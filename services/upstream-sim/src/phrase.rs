@@ -33,14 +33,6 @@ const MAX_BYTES: usize = 65_536;
 /// The longest time between chunks.
 const MAX_EVERY: Duration = Duration::from_secs(60);
 
-/// The part of a query that holds the latest text of the user.
-///
-/// That is the whole query. A client that sends the history as text inside the query needs a rule here that finds the
-/// user's last section, once there is an agreed way to mark it.
-pub(crate) const fn latest_section(query: &str) -> &str {
-    query
-}
-
 /// What `text` asks for.
 pub(crate) fn command(text: &str) -> Command<'_> {
     // Lower case in ASCII only keeps every offset.

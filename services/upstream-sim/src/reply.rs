@@ -1,7 +1,9 @@
 //! Decides what the embedded upstream answers. The same request gets the same answer.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
+use crate::flattened::{self, Section};
 use crate::message::ToolCall;
 use crate::phrase::{self, Command, WantedCall, pieces};
 use crate::results::{self, Said};
@@ -16,7 +18,7 @@ const CALL_MCP_TOOL_TYPE: u64 = 9;
 /// The parts of the answer to `turn`.
 pub(crate) fn reply(turn: &Turn<'_>) -> Vec<Part> {
     let latest = Latest::of(turn);
-    let text = phrase::latest_section(latest.text.unwrap_or_default());
+    let text = latest.text.as_ref();
     let mut parts = Vec::new();
     if turn.reasoning && phrase::wants_reasoning(text) {
         parts.push(Part::Reasoning(format!(
@@ -39,8 +41,8 @@ pub(crate) fn reply(turn: &Turn<'_>) -> Vec<Part> {
 
 /// A title for the conversation.
 pub(crate) fn title(turn: &Turn<'_>) -> String {
-    let text = Latest::of(turn).text.unwrap_or_default();
-    let start: String = text.split_whitespace().take(4).collect::<Vec<_>>().join(" ");
+    let latest = Latest::of(turn);
+    let start: String = latest.text.split_whitespace().take(4).collect::<Vec<_>>().join(" ");
     format!("Embedded upstream: {}", start.chars().take(60).collect::<String>())
 }
 
@@ -67,19 +69,21 @@ fn count_result(result: &ResultOfCall<'_>, in_history: bool) -> usize {
 }
 
 /// The latest text of the user and what came after it.
+#[derive(Default)]
 struct Latest<'a> {
-    text: Option<&'a str>,
+    /// Empty if the user said nothing.
+    text: Cow<'a, str>,
     /// A sentence for each result since.
     results: Vec<String>,
 }
 
 impl<'a> Latest<'a> {
     fn of(turn: &Turn<'a>) -> Self {
-        let mut latest = Self { text: None, results: Vec::new() };
+        let mut latest = Self::default();
         for message in turn.root().into_iter().flat_map(|task| &task.messages) {
             match &message.content {
-                Content::UserQuery(text) => latest = Self { text: Some(text), results: Vec::new() },
-                Content::Result(result) => latest.results.extend(quote(turn, result, true)),
+                Content::UserQuery(text) => latest = Self::of_query(text),
+                Content::Result(result) => latest.results.extend(quote_result(turn, result, true)),
                 Content::AgentOutput(_)
                 | Content::Reasoning
                 | Content::Call(_)
@@ -89,24 +93,53 @@ impl<'a> Latest<'a> {
         }
         for item in &turn.input.items {
             match item {
-                InputItem::UserQuery { text, .. } => latest = Self { text: Some(text), results: Vec::new() },
-                InputItem::Result(result) => latest.results.extend(quote(turn, result, false)),
+                InputItem::UserQuery { text, .. } => latest = Self::of_query(text),
+                InputItem::Result(result) => latest.results.extend(quote_result(turn, result, false)),
                 InputItem::Other | InputItem::Nothing => {}
+            }
+        }
+        latest
+    }
+
+    /// What the user says in a query, which may hold the whole conversation.
+    fn of_query(query: &'a str) -> Self {
+        let Some(sections) = flattened::read(query) else {
+            return Self { text: query.into(), results: Vec::new() };
+        };
+        let mut latest = Self::default();
+        let mut called = Vec::new();
+        for section in sections {
+            match section {
+                Section::User(text) => latest = Self { text: text.into(), results: Vec::new() },
+                Section::Call { id, name } => called.push((id, name)),
+                Section::Result { call_id, said } => {
+                    let name =
+                        called.iter().rev().find(|(id, _)| *id == call_id).map(|(_, name)| name.as_str());
+                    latest.results.extend(quote(name.unwrap_or(UNKNOWN), said));
+                }
+                Section::Assistant(_) | Section::Continue => {}
             }
         }
         latest
     }
 }
 
+/// What a tool is called of which no call is known.
+const UNKNOWN: &str = "(unknown)";
+
+fn quote_result(turn: &Turn<'_>, result: &ResultOfCall<'_>, in_history: bool) -> Option<String> {
+    let said = results::said(result, in_history).unwrap_or(Said::Other);
+    quote(called_tool(&turn.tasks, result.call_id), said)
+}
+
 /// A sentence that quotes a result. None for one of the upstream's own tools.
-fn quote(turn: &Turn<'_>, result: &ResultOfCall<'_>, in_history: bool) -> Option<String> {
+fn quote(name: &str, said: Said) -> Option<String> {
     const LONGEST: usize = 4000;
-    let name = called_tool(&turn.tasks, result.call_id);
     let short = |text: String| match text.char_indices().nth(LONGEST) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text,
     };
-    match results::said(result, in_history).unwrap_or(Said::Other) {
+    match said {
         Said::Text(text) => Some(format!("The tool {name} answered: {}", short(text))),
         Said::Error(text) => Some(format!("The tool {name} failed: {}", short(text))),
         Said::Cancelled => Some(format!("The call of the tool {name} was cancelled.")),
@@ -122,7 +155,7 @@ fn called_tool<'a>(tasks: &[Task<'a>], call_id: &str) -> &'a str {
             _ => None,
         })
         .next()
-        .unwrap_or("(unknown)")
+        .unwrap_or(UNKNOWN)
 }
 
 /// The calls of tools that are offered. Without any: a text.

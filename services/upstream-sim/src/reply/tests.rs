@@ -104,6 +104,28 @@ fn a_later_text_of_the_user_counts_alone() {
 }
 
 #[test]
+fn a_conversation_in_sections_is_read_as_one() {
+    let ask = r#"<user>
+call the tool a with {"t":"1 &lt; 2 &amp; 3"}
+</user>
+"#;
+    let called = "<tool_call id=\"k\" name=\"a\">\n{}\n</tool_call>\n";
+    let answered = "<tool_result id=\"k\">\nsunny\n</tool_result>\n";
+    let request = |query: &str| request().offering(&["a"]).asking(query);
+
+    let (name, arguments, _) = calls(&request(ask)).remove(0);
+    assert_eq!((name.as_str(), arguments), ("a", json!({"t": "1 < 2 & 3"})));
+    assert_eq!(text(&request(&format!("{ask}{called}{answered}"))), "The tool a answered: sunny");
+    let done = format!("{ask}{called}{answered}<assistant>\nIt is sunny.\n</assistant>\n");
+    assert_eq!(text(&request(&format!("{done}<user>\nsay exactly:  \n\n</user>\n"))), " \n");
+    assert_eq!(calls(&request(&format!("{done}{ask}"))).len(), 1);
+    assert_eq!(text(&request(&format!("{done}<continue/>\n"))), "The tool a answered: sunny");
+    assert_eq!(text(&request(answered)), "The tool (unknown) answered: sunny");
+    let (_, arguments, _) = calls(&request(&format!("{ask}and more"))).remove(0);
+    assert_eq!(arguments, json!({"t": "1 &lt; 2 &amp; 3"}), "what is no section is what the user wrote");
+}
+
+#[test]
 fn exact_and_slow_texts_are_said() {
     assert_eq!(text(&request().asking("say exactly: a  b\n")), "a  b\n");
     assert_eq!(parts(&request().asking("say slowly: a b")), [Part::PacedText("a b".to_owned(), SLOWLY)]);

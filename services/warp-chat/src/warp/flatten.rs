@@ -21,10 +21,12 @@ use crate::conversation::{Answer, AnswerContent, AnswerPart, Call, Item, UserTur
 use crate::image::CheckedImage;
 
 /// The same conversation with everything but the instructions in one query. A conversation that is nothing but one
-/// question stays as it is.
+/// question stays as it is, unless it could be mistaken for markup.
 pub(crate) fn flatten(arranged: Arranged) -> Arranged {
     let Arranged { instructions, history, input } = arranged;
-    if history.is_empty() && matches!(input, Input::Query(_)) {
+    if let (true, Input::Query(turn)) = (history.is_empty(), &input)
+        && !looks_like_markup(&turn.text)
+    {
         return Arranged { instructions, history, input };
     }
     let mut text = String::new();
@@ -43,6 +45,10 @@ pub(crate) fn flatten(arranged: Arranged) -> Arranged {
         Input::Continue => text.push_str("<continue/>\n"),
     }
     Arranged { instructions, history: Vec::new(), input: Input::Query(UserTurn { text, images }) }
+}
+
+fn looks_like_markup(text: &str) -> bool {
+    ["<user", "<assistant", "<tool_call", "<tool_result", "<continue"].iter().any(|tag| text.starts_with(tag))
 }
 
 fn section(text: &mut String, images: &mut Vec<CheckedImage>, item: Item) {
@@ -95,4 +101,102 @@ fn escape(text: &str) -> String {
 
 fn attribute(text: &str) -> String {
     escape(text).replace('"', "&quot;").replace('\n', "&#10;")
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use warp2api_proto::value::Struct;
+
+    use super::*;
+
+    fn user(text: &str) -> UserTurn {
+        UserTurn { text: text.to_owned(), images: Vec::new() }
+    }
+
+    fn with_image(text: &str) -> UserTurn {
+        UserTurn { images: vec![image()], ..user(text) }
+    }
+
+    fn image() -> CheckedImage {
+        CheckedImage { data: Bytes::from_static(b"GIF89a"), mime_type: "image/gif" }
+    }
+
+    fn call(id: &str, arguments: &str) -> Item {
+        let object: Map<String, Value> = serde_json::from_str(arguments).unwrap();
+        let arguments = Struct::try_from(object).unwrap();
+        Item::Call(Call { id: id.to_owned(), name: "add".to_owned(), arguments })
+    }
+
+    fn answer(id: &str, content: AnswerContent) -> Answer {
+        Answer { call_id: id.to_owned(), content }
+    }
+
+    fn text(text: &str) -> AnswerPart {
+        AnswerPart::Text(text.to_owned())
+    }
+
+    /// The query, and how many images come with it.
+    fn flattened(history: Vec<Item>, input: Input) -> (String, usize) {
+        let Arranged { instructions, history, input } =
+            flatten(Arranged { instructions: "rule".to_owned(), history, input });
+        assert_eq!((instructions.as_str(), history.len()), ("rule", 0));
+        match input {
+            Input::Query(turn) => (turn.text, turn.images.len()),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn every_kind_of_message_has_a_section() {
+        let history = vec![
+            Item::User(with_image("What is 1 < 2 & \"3\"?\n")),
+            Item::Assistant("  so:\n\n".to_owned()),
+            call("k\"1\n", r#"{"z":"<user>","a":2}"#),
+            Item::Answer(answer(
+                "k\"1\n",
+                AnswerContent::Parts(vec![text("4"), AnswerPart::Image(image()), text("")]),
+            )),
+            call("k2", "{}"),
+            Item::Answer(answer("k2", AnswerContent::Cancelled)),
+            call("k3", "{}"),
+        ];
+        let input = Input::Answers(vec![answer("k3", AnswerContent::Error("no & no".to_owned()))]);
+
+        let (query, images) = flattened(history, input);
+
+        assert_eq!(images, 2);
+        let expected = concat!(
+            "<user images=\"1\">\nWhat is 1 &lt; 2 &amp; \"3\"?\n\n</user>\n",
+            "<assistant>\n  so:\n\n\n</assistant>\n",
+            "<tool_call id=\"k&quot;1&#10;\" name=\"add\">\n{\"z\":\"&lt;user>\",\"a\":2}\n</tool_call>\n",
+            "<tool_result id=\"k&quot;1&#10;\">\n4\n</tool_result>\n",
+            "<tool_result id=\"k&quot;1&#10;\" images=\"1\">\n\n</tool_result>\n",
+            "<tool_result id=\"k&quot;1&#10;\">\n\n</tool_result>\n",
+            "<tool_call id=\"k2\" name=\"add\">\n{}\n</tool_call>\n",
+            "<tool_result id=\"k2\" cancelled=\"true\">\n\n</tool_result>\n",
+            "<tool_call id=\"k3\" name=\"add\">\n{}\n</tool_call>\n",
+            "<tool_result id=\"k3\" error=\"true\">\nno &amp; no\n</tool_result>\n",
+        );
+        assert_eq!(query, expected);
+    }
+
+    #[test]
+    fn one_question_stays_as_it_is_unless_it_looks_like_markup() {
+        for question in ["a < b & c", "", "<b>bold</b>", " <user>"] {
+            let (query, _) = flattened(Vec::new(), Input::Query(user(question)));
+            assert_eq!(query, question);
+        }
+        let (query, images) = flattened(Vec::new(), Input::Query(with_image("<user>\nme\n</user>\n")));
+        assert_eq!(
+            (query.as_str(), images),
+            ("<user images=\"1\">\n&lt;user>\nme\n&lt;/user>\n\n</user>\n", 1)
+        );
+    }
+
+    #[test]
+    fn a_model_that_was_cut_off_is_asked_to_go_on() {
+        let (query, _) = flattened(vec![Item::Assistant("One, two".to_owned())], Input::Continue);
+        assert_eq!(query, "<assistant>\nOne, two\n</assistant>\n<continue/>\n");
+    }
 }
