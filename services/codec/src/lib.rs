@@ -15,6 +15,8 @@
 mod error;
 mod fault;
 mod json;
+#[cfg(test)]
+mod kinds;
 pub mod schema;
 mod service;
 pub mod transcode;

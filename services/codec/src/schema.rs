@@ -74,7 +74,7 @@ impl Schema {
             let used = kinds.filter_map(|kind| kind.as_message().cloned());
             waiting.extend(used.filter(|message| seen.insert(message.full_name().to_owned())));
             if !descriptor.is_map_entry() {
-                types.insert(descriptor.full_name().to_owned(), MessageType { descriptor });
+                types.insert(descriptor.full_name().to_owned(), MessageType::new(descriptor));
             }
         }
         Self { types }
@@ -96,6 +96,10 @@ impl Schema {
 }
 
 impl MessageType {
+    pub(crate) fn new(descriptor: MessageDescriptor) -> Self {
+        Self { descriptor }
+    }
+
     /// The full protobuf name.
     pub fn full_name(&self) -> &str {
         self.descriptor.full_name()
