@@ -250,7 +250,14 @@ fn places(read: &mut Reader, role: Role) -> Places {
 }
 
 fn token_url(read: &mut Reader, root: &str) -> TokenUrl {
-    let url = read.take(|s| &mut s.warp_token_url).unwrap_or_else(|| format!("{root}/proxy/token"));
+    let url = match read.take(|s| &mut s.warp_token_url) {
+        Some(written) => read.url(
+            "warp_token_url",
+            &written,
+            "the address of a token exchange; its key goes into WARP_FIREBASE_API_KEY",
+        ),
+        None => format!("{root}/proxy/token"),
+    };
     TokenUrl(match read.take(|s| &mut s.warp_firebase_api_key) {
         Some(key) => format!("{url}?key={key}"),
         None => url,

@@ -143,18 +143,24 @@ impl Reader {
 
     /// The root of an upstream: `http` or `https`, a host, no slash at the end.
     pub(crate) fn root_url(&mut self, key: &str, written: &str) -> String {
+        let url = self.url(key, written, "the root URL of an upstream, such as https://app.warp.dev");
+        url.trim_end_matches('/').to_owned()
+    }
+
+    /// An `http` or `https` address with a host. No user, password or query: it is shown, and those may be secrets.
+    pub(crate) fn url(&mut self, key: &str, written: &str, what: &str) -> String {
         let uri = written.parse::<http::Uri>().ok();
         let fits = uri.is_some_and(|uri| {
             matches!(uri.scheme_str(), Some("http" | "https"))
                 && uri.host().is_some()
+                && uri.authority().is_some_and(|authority| !authority.as_str().contains('@'))
                 && uri.query().is_none()
         });
         if !fits {
-            self.problem(
-                key,
-                format!("`{written}` is not the root URL of an upstream, such as https://app.warp.dev"),
-            );
+            let may_be_shown = !written.contains(['@', '?']);
+            let written = if may_be_shown { format!("`{written}`") } else { "its value".to_owned() };
+            self.problem(key, format!("{written} is not {what}"));
         }
-        written.trim_end_matches('/').to_owned()
+        written.to_owned()
     }
 }

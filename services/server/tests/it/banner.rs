@@ -42,6 +42,26 @@ fn credentials_are_shown_by_tier_and_never_themselves() {
     assert!(refused.starts_with("HTTP/1.1 401 "), "{refused}");
 }
 
+/// Whatever is logged, and however much of it.
+#[test]
+fn the_log_shows_no_secret_and_no_prompt() {
+    let settings = [
+        ("W2A_UPSTREAM", "http://127.0.0.1:9"),
+        ("WARP_API_KEY", "wk-planted-one"),
+        ("WARP_SHARED_TOKENS", "planted-two"),
+        ("WARP_FIREBASE_API_KEY", "planted-three"),
+        ("W2A_LOG", "trace"),
+    ];
+    let program = Program::start(&[], &settings);
+
+    let answer = program.chat("a planted prompt");
+
+    let ended = program.killed();
+    assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
+    assert!(ended.stderr.contains("TRACE"), "it was logged in all detail: {}", ended.stderr);
+    assert!(!ended.output().contains("planted") && !answer.contains("planted"), "{ended:?}{answer}");
+}
+
 /// HTTP on the port of the services says that they live.
 #[test]
 fn the_port_of_the_services_answers_health_over_http() {

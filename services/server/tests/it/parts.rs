@@ -14,6 +14,7 @@ fn an_upstream_of_its_own_serves_a_second_process_as_its_banner_says() {
 
     let answer = program.chat("say exactly: through a port");
     assert!(answer.starts_with("HTTP/1.1 200 ") && answer.contains("through a port"), "{answer}");
+    assert!(answer.contains("x-warp2api-upstream: embedded"), "nobody takes it for the real one: {answer}");
 }
 
 #[test]

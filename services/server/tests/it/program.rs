@@ -165,8 +165,13 @@ impl Program {
         assert!(Command::new("kill").args([&format!("-{name}"), &pid]).status().unwrap().success());
     }
 
+    /// Ends it without a word.
+    pub(crate) fn killed(mut self) -> Ended {
+        self.child.kill().unwrap();
+        self.ended()
+    }
+
     /// Waits for its end.
-    #[cfg(unix)]
     pub(crate) fn ended(mut self) -> Ended {
         let status = wait(&mut self.child);
         let stderr = self.stderr.take().unwrap().join().unwrap();
