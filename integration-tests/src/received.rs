@@ -184,3 +184,66 @@ fn answer(id: &str, content: &CallMcpToolResult) -> String {
         None => format!("unexpected result {id}"),
     }
 }
+
+/// The conversation in a query that holds one as text, a line for each message as in [`conversation`]. A query that is
+/// only a question is a line of the user's.
+///
+/// Reads the format on its own, not with the code that writes it or the upstream's.
+///
+/// # Panics
+/// When something in the query is neither a section nor escaped.
+pub fn flattened(query: &str) -> Vec<String> {
+    if !SECTIONS.iter().any(|section| query.starts_with(section)) {
+        return vec![format!("user {query:?}")];
+    }
+    let mut lines: Vec<String> = Vec::new();
+    let mut rest = query;
+    while !rest.is_empty() {
+        if let Some(after) = rest.strip_prefix("<continue/>\n") {
+            lines.push("resume".to_owned());
+            rest = after;
+            continue;
+        }
+        let (head, body) = rest.strip_prefix('<').and_then(|rest| rest.split_once(">\n")).expect("a section");
+        let name = head.split(' ').next().expect("a name");
+        let (content, after) = body.split_once(&format!("\n</{name}>\n")).expect("the end of the section");
+        rest = after;
+        let attribute = |key: &str| {
+            let (_, value) = head.split_once(&format!(" {key}=\""))?;
+            value.split_once('"').map(|(value, _)| unescape(value))
+        };
+        let images = attribute("images").map(|count| format!(" images:{count}")).unwrap_or_default();
+        let text = unescape(content);
+        let id = || attribute("id").expect("an id");
+        let line = match name {
+            "user" => format!("user {text:?}{images}"),
+            "assistant" => format!("assistant {text:?}"),
+            "tool_call" => format!("call {} {} {text}", id(), attribute("name").expect("a name")),
+            "tool_result" if attribute("cancelled").is_some() => format!("cancelled {}", id()),
+            "tool_result" if attribute("error").is_some() => format!("error {} {text:?}", id()),
+            "tool_result" => {
+                let part = if images.is_empty() { format!(" {text:?}") } else { images };
+                let head = format!("result {}", id());
+                // Parts of one result stand in sections of their own.
+                match lines.last_mut() {
+                    Some(last) if *last == head || last.starts_with(&format!("{head} ")) => {
+                        last.push_str(&part);
+                        continue;
+                    }
+                    _ => format!("{head}{part}"),
+                }
+            }
+            other => panic!("a section `{other}`"),
+        };
+        lines.push(line);
+    }
+    lines
+}
+
+const SECTIONS: [&str; 5] = ["<user", "<assistant>", "<tool_call ", "<tool_result ", "<continue/>"];
+
+fn unescape(text: &str) -> String {
+    assert!(!text.contains('<'), "not escaped: {text:?}");
+    let plain = text.replace("&lt;", "<").replace("&quot;", "\"").replace("&#10;", "\n");
+    plain.replace("&amp;", "&")
+}

@@ -9,6 +9,7 @@ mod conversation;
 mod dynamic;
 mod endings;
 mod failover;
+mod flattened;
 mod generated;
 mod grpc;
 mod large;

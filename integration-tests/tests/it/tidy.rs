@@ -52,7 +52,10 @@ fn nobody_knows_more_than_the_architecture_says() {
     for service in ["warp2api-codec", "warp2api-token-pool", "warp2api-warp-chat"] {
         assert_eq!(ours(service), plumbing, "{service} knows the contract and the plumbing");
     }
-    assert_eq!(ours("warp2api-gateway"), BTreeSet::from(["warp2api-openai", "warp2api-proto", "warp2api-rpc"]));
+    assert_eq!(
+        ours("warp2api-gateway"),
+        BTreeSet::from(["warp2api-openai", "warp2api-proto", "warp2api-rpc"])
+    );
     let server = ours("warp2api-server");
     for service in SERVICES {
         assert!(server.contains(service), "the composition root knows {service}");
@@ -142,7 +145,8 @@ fn generated_documents_are_true() {
     }
 }
 
-const HOW: &str = "<!-- Made by `W2A_UPDATE_DOCS=1 cargo test -p warp2api-integration-tests --test it tidy`. -->";
+const HOW: &str =
+    "<!-- Made by `W2A_UPDATE_DOCS=1 cargo test -p warp2api-integration-tests --test it tidy`. -->";
 
 fn errors() -> String {
     let pool = DescriptorPool::decode(FILE_DESCRIPTOR_SET).unwrap();
@@ -156,7 +160,10 @@ fn errors() -> String {
         .filter_map(|location| match location.path[..] {
             [5, 0, 2, index] => {
                 let value = &file.file_descriptor_proto().enum_type[0].value[usize::try_from(index).unwrap()];
-                Some((value.name().to_owned(), location.leading_comments().split_whitespace().collect::<Vec<_>>().join(" ")))
+                Some((
+                    value.name().to_owned(),
+                    location.leading_comments().split_whitespace().collect::<Vec<_>>().join(" "),
+                ))
             }
             _ => None,
         })
