@@ -219,14 +219,14 @@ async fn a_turn_has_an_end_however_much_it_says() {
     let house = House::builder()
         .tune(|config| {
             config.chat.max_retries = 0;
-            config.chat.clocks.lifetime = Duration::from_millis(150);
+            config.chat.clocks.lifetime = Duration::from_secs(1);
         })
         .start()
         .await;
     let endless = Scenario::chunks(100_000, "on and ", Duration::from_millis(2));
     match streamed(&house, &endless).await {
         Seen::Broken(text, code) => {
-            assert!(text.starts_with("on and on and ") && code == "upstream_timeout", "{text} {code}");
+            assert!(text.starts_with("on and ") && code == "upstream_timeout", "{text} {code}");
         }
         other => panic!("{other:?}"),
     }
