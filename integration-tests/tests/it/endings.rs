@@ -187,8 +187,8 @@ async fn silence_has_an_end() {
         .tune(|config| {
             config.chat.max_retries = 1;
             config.chat.retry_pause = Duration::from_millis(1);
-            config.chat.clocks.first_event = Duration::from_millis(100);
-            config.chat.clocks.gap = Duration::from_millis(100);
+            config.chat.clocks.first_event = Duration::from_millis(500);
+            config.chat.clocks.gap = Duration::from_millis(500);
         })
         .start()
         .await;
