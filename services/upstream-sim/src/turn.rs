@@ -203,7 +203,9 @@ impl<'a> HistoryMessage<'a> {
                 11 => read.task_id = field.text()?,
                 // Data of the upstream, citations, the request's id, the time, memories.
                 7 | 8 | 13 | 14 | 29 => {}
-                _ => read.content = Content::Other,
+                // A member that this simulator does not know, or a field beside the one it does.
+                _ if read.content == Content::Nothing => read.content = Content::Other,
+                _ => {}
             }
             Ok(())
         })?;
@@ -345,4 +347,22 @@ pub(crate) fn each<'a>(
     mut read: impl FnMut(Field<'a>) -> Result<(), Malformed>,
 ) -> Result<(), Malformed> {
     Fields::of(message).try_for_each(|field| read(field?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::{Message, ToolCall};
+    use crate::wire::writer::Writer;
+
+    #[test]
+    fn an_unknown_field_beside_a_call_does_not_hide_it() {
+        let call = ToolCall::new("f", serde_json::json!({})).with_id("a");
+        let message = Message::call_mcp_tool("m", &call).with_unknown_fields(&[0xc8, 0x3e, 0x07]);
+        let encoded = Writer::build(|w| message.write(w));
+
+        let read = HistoryMessage::read(&encoded).unwrap();
+
+        assert!(matches!(read.content, Content::Call(Call { id: "a", name: "f", .. })));
+    }
 }
