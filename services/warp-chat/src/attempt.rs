@@ -59,6 +59,7 @@ impl<P: Projection> Attempt<P> {
     pub(crate) fn poll_item(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<P::Item, TurnError>>> {
         loop {
             if let Some(item) = self.out.pop_front() {
+                self.projection.hand_over(&item);
                 return Poll::Ready(Some(Ok(item)));
             }
             if self.projection.is_over() {

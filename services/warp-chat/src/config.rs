@@ -30,6 +30,19 @@ pub struct ChatConfig {
     pub retry_pause: Duration,
     /// The largest event of the upstream in bytes.
     pub max_event_bytes: usize,
+    /// How much is kept of conversations that callers go on with by a key.
+    pub resume: ResumeLimits,
+}
+
+/// How much is kept of conversations that callers go on with by a key. All of it is in memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ResumeLimits {
+    /// The most conversations. With 0 nothing is kept, and every turn sends its whole conversation.
+    pub conversations: usize,
+    /// The most bytes in all of them together.
+    pub bytes: usize,
+    /// How long a conversation is kept after its last turn.
+    pub idle: Duration,
 }
 
 /// How history travels.
@@ -123,6 +136,12 @@ impl Default for Clocks {
     }
 }
 
+impl Default for ResumeLimits {
+    fn default() -> Self {
+        Self { conversations: 1000, bytes: 64 * 1024 * 1024, idle: Duration::from_secs(3600) }
+    }
+}
+
 impl Default for ClientHeaders {
     fn default() -> Self {
         Self {
@@ -149,6 +168,7 @@ impl Default for ChatConfig {
             max_retries: 2,
             retry_pause: Duration::from_millis(250),
             max_event_bytes: 64 * 1024 * 1024,
+            resume: ResumeLimits::default(),
         }
     }
 }

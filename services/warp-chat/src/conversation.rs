@@ -128,8 +128,13 @@ pub(crate) fn json_object(text: &str, path: &str) -> Result<Struct, Failure> {
     if text.trim().is_empty() {
         return Ok(Struct::default());
     }
-    let object: Map<String, Value> = serde_json::from_str(text)
-        .map_err(|error| Failure::invalid(path, format!("must be the text of a JSON object ({error})")))?;
+    // The parser's own words may quote the text, and that is nobody else's business.
+    let object: Map<String, Value> = serde_json::from_str(text).map_err(|error| {
+        let what = if error.is_data() { "it is something else" } else { "it is no JSON" };
+        let (line, column) = (error.line(), error.column());
+        let words = format!("must be the text of a JSON object; {what} at line {line} column {column}");
+        Failure::invalid(path, words)
+    })?;
     object
         .try_into()
         .map_err(|error: warp2api_proto::value::TooDeep| Failure::invalid(path, error.to_string()))

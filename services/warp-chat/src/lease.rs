@@ -24,13 +24,14 @@ pub(crate) struct Lender {
 }
 
 impl Lender {
-    /// Leases the best credential that was not tried yet.
+    /// Leases the best credential that was not tried yet, `preferred` before all others unless that is empty.
     ///
     /// Boxed, and borrowing nothing: rustc cannot prove a generated client's future `Send` behind references.
     pub(crate) fn acquire(
         &self,
         context: &CallContext,
         excluded: &[String],
+        preferred: &str,
         lease_duration: Duration,
         max_wait: Duration,
     ) -> BoxFuture<'static, Result<LeaseGuard, Failure>> {
@@ -38,7 +39,7 @@ impl Lender {
             excluded_credentials: excluded.to_vec(),
             lease_duration: prost_types::Duration::try_from(lease_duration).ok(),
             max_wait: prost_types::Duration::try_from(max_wait).ok(),
-            preferred_credential: String::new(),
+            preferred_credential: preferred.to_owned(),
         };
         let (lender, context) = (self.clone(), context.clone());
         Box::pin(async move {

@@ -7,9 +7,9 @@
 //! - `turn`, `lease`: a credential from the pool, attempts until the upstream begins to answer.
 //! - `upstream`: the POST. `attempt`: its body, read and watched.
 //! - [`sse`], [`warp::payload`], [`warp::events`]: bytes to events to what the caller sees.
-//! - `limits`: stop sequences and token limits.
+//! - `limits`: stop sequences and token limits. `resume`: conversations that callers go on with by a key.
 //!
-//! All but `turn`, `lease`, `upstream` and `attempt` are pure.
+//! All but `turn`, `lease`, `upstream`, `attempt` and the sessions of `resume` are pure.
 
 mod arrange;
 mod attempt;
@@ -21,6 +21,7 @@ mod lease;
 mod limits;
 pub mod models;
 mod projection;
+mod resume;
 pub mod service;
 pub mod sse;
 mod turn;

@@ -35,11 +35,14 @@ pub trait Projection: Send + Unpin + 'static {
 
     /// Whether the turn is over: nothing more is to be read.
     fn is_over(&self) -> bool;
+
+    /// Sees an item on its way to the caller.
+    fn hand_over(&mut self, _item: &Self::Item) {}
 }
 
 /// Chat events, within the caller's limits.
 #[derive(Debug)]
-pub struct ChatProjection {
+pub(crate) struct ChatProjection {
     reducer: Reducer,
     limiter: Limiter,
     /// What the reducer tells, before the limits. Kept for its memory.
@@ -49,6 +52,11 @@ pub struct ChatProjection {
 impl ChatProjection {
     pub(crate) fn new(reducer: Reducer, limiter: Limiter) -> Self {
         Self { reducer, limiter, told: VecDeque::new() }
+    }
+
+    /// Whether a limit ended the answer before the upstream did.
+    pub(crate) fn was_cut(&self) -> bool {
+        self.limiter.has_ended()
     }
 }
 

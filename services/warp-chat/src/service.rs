@@ -28,7 +28,8 @@ use crate::lease::Lender;
 use crate::limits::Limiter;
 use crate::models::Models;
 use crate::projection::{ChatProjection, WarpProjection};
-use crate::turn::{TurnStream, Turns};
+use crate::resume::{self, Conversations, Keeping, KeptChat};
+use crate::turn::{OnCredential, Sending, TurnStream, Turns};
 use crate::upstream::{Upstream, UpstreamConfigError};
 use crate::warp::events::Reducer;
 use crate::warp::request::{self, OfferedTool};
@@ -38,6 +39,7 @@ use crate::warp::request::{self, OfferedTool};
 pub struct WarpChatService {
     turns: Arc<Turns>,
     models: Arc<Models>,
+    conversations: Conversations,
 }
 
 impl WarpChatService {
@@ -57,8 +59,9 @@ impl WarpChatService {
             .max_decoding_message_size(MAX_MESSAGE_BYTES)
             .max_encoding_message_size(MAX_MESSAGE_BYTES);
         let lender = Lender { pool, tasks };
+        let conversations = Conversations::new(config.resume);
         let turns = Turns { config: Arc::new(config), upstream, lender };
-        Ok(Self { turns: Arc::new(turns), models: Arc::new(Models::built_in()) })
+        Ok(Self { turns: Arc::new(turns), models: Arc::new(Models::built_in()), conversations })
     }
 
     fn prepare(&self, chat: StreamChatRequest) -> Result<Prepared, Failure> {
@@ -79,20 +82,30 @@ impl WarpChatService {
             now: prost_types::Timestamp::from(SystemTime::now()),
             next_id: || uuid::Uuid::new_v4().to_string(),
         };
-        let message = request::build(arrange(parsed), context).encode_to_vec().into();
+        let arranged = arrange(parsed);
+        let keeping = match chat.resume {
+            Some(resume) => {
+                let session = self.conversations.begin(resume::name(resume)?)?;
+                Some(Keeping::new(session, &arranged, &context))
+            }
+            None => None,
+        };
+        let message = request::build(arranged, context).encode_to_vec().into();
         let started = Started { model, upstream: config.upstream_label.clone(), ..Default::default() };
-        Ok(Prepared { message, limiter, delivery, started })
+        Ok(Prepared { message, keeping, limiter, delivery, started })
     }
 }
 
 struct Prepared {
+    /// The whole conversation.
     message: bytes::Bytes,
+    keeping: Option<Keeping>,
     limiter: Option<warp2api_proto::warp_chat::v1::Limits>,
     delivery: warp2api_proto::warp_chat::v1::Delivery,
     started: Started,
 }
 
-type ChatStream = TurnStream<ChatProjection>;
+type ChatStream = TurnStream<KeptChat>;
 type WarpStream = TurnStream<WarpProjection>;
 
 #[tonic::async_trait]
@@ -105,12 +118,22 @@ impl WarpChat for WarpChatService {
         request: Request<StreamChatRequest>,
     ) -> Result<Response<Self::StreamChatStream>, Status> {
         let context = CallContext::from_metadata(request.metadata(), Instant::now());
-        let Prepared { message, limiter, delivery, started } = self.prepare(request.into_inner())?;
-        let projection = || {
+        let Prepared { message, keeping, limiter, delivery, started } = self.prepare(request.into_inner())?;
+        let preferred = keeping.as_ref().map_or("", |keeping| keeping.credential()).to_owned();
+        let plan = move |credential: OnCredential<'_>| {
             let limiter = Limiter::new(limiter.clone()).unwrap_or_default();
-            ChatProjection::new(Reducer::new(delivery, started.clone()), limiter)
+            let going_on = keeping.as_ref().filter(|_| !credential.afresh);
+            let going_on = going_on.and_then(|keeping| keeping.message(credential.name));
+            let resumed = going_on.is_some();
+            let message = going_on.unwrap_or_else(|| message.clone());
+            let started = Started { resumed, ..started.clone() };
+            let chat = ChatProjection::new(Reducer::new(delivery, started), limiter);
+            let recorder =
+                keeping.as_ref().map(|keeping| keeping.recorder(credential.name, &message, resumed));
+            let projection = KeptChat { chat, recorder: recorder.map(Box::new) };
+            Sending { message, projection, resumed }
         };
-        let stream = self.turns.clone().open(context, message, projection).await?;
+        let stream = self.turns.clone().open(context, preferred, plan).await?;
         Ok(Response::new(stream))
     }
 
@@ -124,7 +147,11 @@ impl WarpChat for WarpChatService {
             let words = "the message is not a warp.multi_agent.v1.Request";
             return Err(Failure::new(ErrorReason::MalformedMessage, words).into());
         }
-        let stream = self.turns.clone().open(context, message, WarpProjection::default).await?;
+        let plan = move |_: OnCredential<'_>| {
+            let projection = WarpProjection::default();
+            Sending { message: message.clone(), projection, resumed: false }
+        };
+        let stream = self.turns.clone().open(context, String::new(), plan).await?;
         Ok(Response::new(stream))
     }
 

@@ -39,26 +39,58 @@ pub(crate) struct Turns {
     pub(crate) lender: Lender,
 }
 
+/// A credential that an attempt is to run on.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct OnCredential<'a> {
+    /// Its resource name.
+    pub(crate) name: &'a str,
+    /// Whether the upstream is to be taken as knowing nothing of the conversation.
+    pub(crate) afresh: bool,
+}
+
+/// What an attempt sends, and how its answer is seen.
+#[derive(Debug)]
+pub(crate) struct Sending<P> {
+    pub(crate) message: Bytes,
+    pub(crate) projection: P,
+    /// Whether it relies on what the upstream knows of the conversation.
+    pub(crate) resumed: bool,
+}
+
 impl Turns {
-    /// Runs attempts until one can be shown to the caller.
+    /// Runs attempts until one can be shown to the caller. `plan` says what to send on a credential; `preferred` is
+    /// the one it would rather have, empty if any will do.
     pub(crate) async fn open<P: Projection>(
         self: Arc<Self>,
         context: CallContext,
-        message: Bytes,
-        projection: impl Fn() -> P,
+        preferred: String,
+        plan: impl Fn(OnCredential<'_>) -> Sending<P>,
     ) -> Result<TurnStream<P>, Failure> {
         let lease_duration = self.config.clocks.lifetime + LEASE_MARGIN;
         let mut excluded = Vec::new();
         let mut renewed = HashSet::new();
         let mut retries = 0;
+        let mut afresh = false;
         let mut last_error: Option<TurnError> = None;
         loop {
-            let acquired = self.lender.acquire(&context, &excluded, lease_duration, MAX_WAIT).await;
+            let acquired =
+                self.lender.acquire(&context, &excluded, &preferred, lease_duration, MAX_WAIT).await;
             let lease = acquired.map_err(|failure| pool_ended(failure, last_error.take()))?;
             let error = loop {
-                let head = self.upstream.send(message.clone(), lease.bearer());
-                match attempt(head, projection(), &self.config).await {
+                let Sending { message, projection, resumed } =
+                    plan(OnCredential { name: lease.credential(), afresh });
+                let head = self.upstream.send(message, lease.bearer());
+                match attempt(head, projection, &self.config).await {
                     Ok(attempt) => return Ok(TurnStream { attempt: Some(attempt), lease }),
+                    // The upstream's memory of the conversation may be shorter than ours.
+                    Err(error)
+                        if resumed
+                            && error.retry == Retry::Never
+                            && error.reason != ErrorReason::ProviderKeyRejected =>
+                    {
+                        tracing::debug!(%error, "starting the conversation anew");
+                        afresh = true;
+                    }
                     Err(error)
                         if error.retry == Retry::SameCredential && retries < self.config.max_retries =>
                     {

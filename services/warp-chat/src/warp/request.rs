@@ -38,6 +38,9 @@ pub const INSTRUCTIONS_KEY: &str = "SYSTEM_PROMPT";
 /// Names the group that all tools of a caller are offered in. Fixed: a call brings it back.
 pub const SERVER_ID: &str = "5f1d0c1e-3c5b-4b6e-9a4e-2f6a5d9a7c10";
 
+/// The number of the field of a request that holds the history.
+pub(crate) const TASK_CONTEXT: u32 = 1;
+
 /// What a request needs besides the conversation.
 #[derive(Debug)]
 pub(crate) struct Context<'a> {
@@ -64,34 +67,52 @@ pub(crate) fn build(mut arranged: Arranged, context: Context<'_>) -> Request {
     if context.config.history == History::Flattened {
         arranged = flatten::flatten(arranged);
     }
-    let mut instructions = Some(std::mem::take(&mut arranged.instructions)).filter(|text| !text.is_empty());
-    let mut input_context = input_context(&context);
-    let inputs = match arranged.input {
-        Input::Query(turn) => {
-            input_context.images = turn.images.iter().map(image).collect();
-            vec![user_input::Input::UserQuery(query(turn.text, instructions.take()))]
-        }
-        Input::Answers(answers) => answers
-            .into_iter()
-            .map(|answer| user_input::Input::ToolCallResult(input_result(answer)))
-            .collect(),
-        Input::Continue => Vec::new(),
+    let (answers, query) = match arranged.input {
+        Input::Query(turn) => (Vec::new(), Some(turn)),
+        Input::Answers(answers) => (answers, None),
+        Input::Continue => (Vec::new(), None),
     };
+    let (mut request, instructions) = latest(arranged.instructions, answers, query, &context);
+    request.task_context = Some(task_context(arranged.history, instructions, &context));
+    request.mcp_context = mcp_context(context.tools, context.config.tools);
+    request
+}
+
+/// The request of a turn but for its history and its tools. The instructions come back if nothing new can carry them.
+pub(crate) fn latest(
+    instructions: String,
+    answers: Vec<Answer>,
+    said: Option<UserTurn>,
+    context: &Context<'_>,
+) -> (Request, Option<String>) {
+    let mut instructions = Some(instructions).filter(|text| !text.is_empty());
+    let mut input_context = input_context(context);
+    let results = answers.into_iter().map(|answer| user_input::Input::ToolCallResult(input_result(answer)));
+    let mut inputs: Vec<_> = results.collect();
+    if let Some(turn) = said {
+        input_context.images = turn.images.iter().map(image).collect();
+        inputs.push(user_input::Input::UserQuery(query(turn.text, instructions.take())));
+    }
     let inputs: Vec<_> = inputs.into_iter().map(|input| UserInput { input: Some(input) }).collect();
     let input = if inputs.is_empty() {
         input::Type::ResumeConversation(Default::default())
     } else {
         input::Type::UserInputs(UserInputs { inputs })
     };
-    let task_context = task_context(arranged.history, instructions, &context);
-    Request {
-        task_context: Some(task_context),
+    let request = Request {
+        task_context: None,
         input: Some(RequestInput { context: Some(input_context), r#type: Some(input) }),
-        settings: Some(settings(&context)),
+        settings: Some(settings(context)),
         metadata: Some(metadata()),
         existing_suggestions: None,
-        mcp_context: mcp_context(context.tools, context.config.tools),
-    }
+        mcp_context: None,
+    };
+    (request, instructions)
+}
+
+/// A query of the history that has nothing but the instructions.
+pub(crate) fn instructions_query(text: String) -> message::UserQuery {
+    message::UserQuery { referenced_attachments: attachments(text), ..Default::default() }
 }
 
 fn task_context(history: Vec<Item>, instructions: Option<String>, context: &Context<'_>) -> TaskContext {
@@ -120,17 +141,14 @@ fn task_context(history: Vec<Item>, instructions: Option<String>, context: &Cont
 
 /// Where nobody asked anything, an empty question at the head carries the instructions.
 fn attach_to_last_query(kinds: &mut Vec<Kinds>, text: String) {
-    let attachments = attachments(text);
+    let carrier = instructions_query(text);
     let last = kinds.iter_mut().rev().find_map(|kind| match kind {
         Kinds::UserQuery(query) => Some(query),
         _ => None,
     });
     match last {
-        Some(query) => query.referenced_attachments = attachments,
-        None => {
-            let query = message::UserQuery { referenced_attachments: attachments, ..Default::default() };
-            kinds.insert(0, Kinds::UserQuery(query));
-        }
+        Some(query) => query.referenced_attachments = carrier.referenced_attachments,
+        None => kinds.insert(0, Kinds::UserQuery(carrier)),
     }
 }
 
@@ -260,7 +278,7 @@ fn metadata() -> Metadata {
 }
 
 #[expect(deprecated, reason = "the flat form is a setting")]
-fn mcp_context(tools: Vec<OfferedTool>, form: ToolForm) -> Option<McpContext> {
+pub(crate) fn mcp_context(tools: Vec<OfferedTool>, form: ToolForm) -> Option<McpContext> {
     if tools.is_empty() {
         return None;
     }
