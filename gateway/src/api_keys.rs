@@ -26,6 +26,18 @@ impl ApiKeys {
         self.is_open() || candidates(headers).any(|key| self.contains(key))
     }
 
+    /// Whose conversations a request with these headers may go on with: a digest of the key that lets it in, or one
+    /// for all where no key is needed.
+    pub fn scope(&self, headers: &HeaderMap) -> String {
+        if self.is_open() {
+            return "open".to_owned();
+        }
+        let key = candidates(headers).find(|key| self.contains(key)).unwrap_or_default();
+        let mut digest = Sha256::new_with_prefix("warp2api conversation scope\0");
+        digest.update(key);
+        digest.finalize().iter().fold(String::with_capacity(64), |text, byte| text + &format!("{byte:02x}"))
+    }
+
     /// Looks at every key whatever it finds, so that time tells nothing.
     fn contains(&self, key: &str) -> bool {
         let given = hash(key);
@@ -78,6 +90,21 @@ mod tests {
     #[test]
     fn without_keys_everybody_may_come_in() {
         assert!(ApiKeys::new(["", " "]).admit(&HeaderMap::new()));
+    }
+
+    #[test]
+    fn each_key_has_a_scope_of_its_own_by_either_header() {
+        let keys = ApiKeys::new(["one", "two"]);
+        let scope = |header: &'static str, value: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header, value.parse().unwrap());
+            keys.scope(&headers)
+        };
+
+        assert_eq!(scope("authorization", "Bearer one"), scope("x-api-key", "one"));
+        assert_ne!(scope("x-api-key", "one"), scope("x-api-key", "two"));
+        assert!(!scope("x-api-key", "one").contains("one"));
+        assert_eq!(ApiKeys::default().scope(&HeaderMap::new()), "open");
     }
 
     #[test]

@@ -6,6 +6,7 @@
 mod api_keys;
 mod body;
 mod config;
+mod conversation;
 mod failure;
 mod request_id;
 mod router;

@@ -20,6 +20,7 @@ use warp2api_proto::warp_chat::v1::{StreamChatRequest, StreamChatResponse};
 use warp2api_rpc::CallContext;
 
 use crate::body;
+use crate::conversation::Conversation;
 use crate::failure::{Refusal, problem_of};
 use crate::router::Edge;
 use crate::stream::{Call, ChatBody, Source};
@@ -30,16 +31,21 @@ static IGNORED_HEADER: HeaderName = HeaderName::from_static("x-warp2api-ignored"
 pub(crate) async fn create(State(edge): State<Edge>, request: Request) -> Result<Response, Refusal> {
     let (head, body) = request.into_parts();
     let config = edge.config();
+    let conversation = Conversation::read(&head.headers)?;
     let bytes = body::read(&head.headers, body, config.max_body_bytes, config.body_timeout).await?;
     let accepted = map(&bytes)?;
     // A conversation may be large; from here on only its mapped form is needed.
     drop(bytes);
     let ignored = accepted.ignored_header().and_then(|names| HeaderValue::try_from(names).ok());
     let answer = accepted.head(format!("chatcmpl-{}", uuid::Uuid::new_v4().simple()), unix_seconds());
-    let Accepted { request, stream, .. } = accepted;
+    let Accepted { mut request, stream, .. } = accepted;
+    request.resume = conversation.resume(&config.api_keys, &head.headers);
     let call = start(&edge, &head.headers, request);
-    let mut response =
-        if stream { streamed(&edge, call, answer).await? } else { whole(&edge, call, answer).await? };
+    let mut response = if stream {
+        streamed(&edge, call, answer, &conversation).await?
+    } else {
+        whole(&edge, call, answer, &conversation).await?
+    };
     if let Some(ignored) = ignored {
         response.headers_mut().insert(&IGNORED_HEADER, ignored);
     }
@@ -58,7 +64,12 @@ fn start(edge: &Edge, headers: &HeaderMap, request: StreamChatRequest) -> Call {
     Box::pin(async move { client.stream_chat(request).await })
 }
 
-async fn streamed(edge: &Edge, mut call: Call, answer: AnswerHead) -> Result<Response, Refusal> {
+async fn streamed(
+    edge: &Edge,
+    mut call: Call,
+    answer: AnswerHead,
+    conversation: &Conversation,
+) -> Result<Response, Refusal> {
     let config = edge.config();
     let chunks = ChunkStream::new(answer);
     let (source, first) = match tokio::time::timeout(config.commit_after, &mut call).await {
@@ -77,11 +88,18 @@ async fn streamed(edge: &Edge, mut call: Call, answer: AnswerHead) -> Result<Res
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8"));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache, no-transform"));
     headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+    headers.extend(conversation.headers(first.as_ref()));
     Ok(response)
 }
 
-async fn whole(edge: &Edge, call: Call, answer: AnswerHead) -> Result<Response, Refusal> {
+async fn whole(
+    edge: &Edge,
+    call: Call,
+    answer: AnswerHead,
+    conversation: &Conversation,
+) -> Result<Response, Refusal> {
     let (mut events, first) = begin(edge, call.await).await?;
+    let named = conversation.headers(first.as_ref());
     let mut collector = Collector::new(answer);
     if let Some(first) = &first {
         collector.step(first)?;
@@ -93,7 +111,9 @@ async fn whole(edge: &Edge, call: Call, answer: AnswerHead) -> Result<Response, 
         }
     }
     let body: Bytes = collector.finish(Ok(()))?.into();
-    Ok(([(CONTENT_TYPE, "application/json")], body).into_response())
+    let mut response = ([(CONTENT_TYPE, "application/json")], body).into_response();
+    response.headers_mut().extend(named);
+    Ok(response)
 }
 
 /// The stream of an answered call and its first event, which tells where the chat runs.

@@ -14,6 +14,7 @@ mod generated;
 mod grpc;
 mod large;
 mod leaving;
+mod resume;
 mod shutdown;
 mod tidy;
 mod topology;

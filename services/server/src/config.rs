@@ -10,7 +10,7 @@ use warp2api_token_pool::NewCredential;
 use warp2api_token_pool::settings::CredentialSettings;
 use warp2api_upstream_sim::Simulator;
 use warp2api_warp_chat::ChatConfig;
-use warp2api_warp_chat::config::{History, OnQuota, ToolForm};
+use warp2api_warp_chat::config::{History, OnQuota, ResumeLimits, ToolForm};
 
 use crate::read::{Problems, Reader};
 use crate::settings::Settings;
@@ -168,6 +168,7 @@ impl Config {
                 server_preamble: read.flag(|s| &mut s.server_preamble, "server_preamble"),
                 client: client_headers(&mut read),
                 clocks: clocks(&mut read),
+                resume: resume(&mut read),
                 ..defaults
             },
             gateway: GatewayConfig {
@@ -185,6 +186,19 @@ impl Config {
             upstream,
         };
         read.finish(config)
+    }
+}
+
+fn resume(read: &mut Reader) -> ResumeLimits {
+    let defaults = ResumeLimits::default();
+    ResumeLimits {
+        conversations: read.number(
+            |s| &mut s.resume_conversations,
+            "resume_conversations",
+            defaults.conversations,
+        ),
+        bytes: read.number(|s| &mut s.resume_bytes, "resume_bytes", defaults.bytes),
+        idle: read.seconds(|s| &mut s.resume_idle, "resume_idle", defaults.idle),
     }
 }
 

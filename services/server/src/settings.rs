@@ -140,6 +140,12 @@ settings! {
     tool_form: "W2A_TOOL_FORM", Plain;
     /// Whether history begins with a call of the upstream's own: `true` or `false`. Default: false.
     server_preamble: "W2A_SERVER_PREAMBLE", Plain;
+    /// How many conversations are kept for callers who go on with one by a key, 0 for none. Default: 1000.
+    resume_conversations: "W2A_RESUME_CONVERSATIONS", Plain;
+    /// The most bytes in all of them together. Default: 67108864.
+    resume_bytes: "W2A_RESUME_BYTES", Plain;
+    /// Seconds that one is kept after its last turn. Default: 3600.
+    resume_idle: "W2A_RESUME_IDLE", Plain;
     /// Seconds until the first event of the upstream. Default: 120.
     first_event_timeout: "W2A_FIRST_EVENT_TIMEOUT", Plain;
     /// Seconds between two events of the upstream. Default: 300.
