@@ -12,6 +12,8 @@ use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
 use tonic::metadata::MetadataMap;
 use tonic::{Code, Status, Streaming};
 use warp2api_proto::FILE_DESCRIPTOR_SET;
+use warp2api_rpc::endpoint::{self, Place};
+use warp2api_rpc::listener::Address;
 use warp2api_rpc::reason::reason_name;
 use warp2api_rpc::{Failure, GrpcEndpoint};
 
@@ -53,6 +55,15 @@ impl From<&Status> for Refusal {
             message: status.message().to_owned(),
         }
     }
+}
+
+/// The service behind an address.
+pub(crate) fn at(address: &Address) -> GrpcEndpoint {
+    let place = match address {
+        Address::Tcp(address) => Place::Tcp(format!("http://{address}")),
+        Address::Unix(path) => Place::Unix(path.clone()),
+    };
+    endpoint::remote(&place).expect("an address of ours")
 }
 
 /// Calls `method`, for example `warp_chat.v1.WarpChat/StreamChat`, unary or streaming, and reads the answer to its end.

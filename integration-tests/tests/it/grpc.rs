@@ -13,22 +13,12 @@ use tonic_health::pb::health_client::HealthClient;
 use warp2api_integration_tests::{House, Topology, wait};
 use warp2api_proto::opaque;
 use warp2api_proto::warp_chat::v1::warp_chat_client::WarpChatClient;
-use warp2api_rpc::endpoint::{self, Place};
-use warp2api_rpc::listener::Address;
-use warp2api_rpc::{GrpcEndpoint, MAX_MESSAGE_BYTES};
+use warp2api_rpc::MAX_MESSAGE_BYTES;
 
 use crate::dynamic::{self, Refusal};
 
 const SERVICES: [&str; 3] =
     ["warp2api.codec.v1.Codec", "warp2api.token_pool.v1.TokenPool", "warp2api.warp_chat.v1.WarpChat"];
-
-fn endpoint(address: &Address) -> GrpcEndpoint {
-    let place = match address {
-        Address::Tcp(address) => Place::Tcp(format!("http://{address}")),
-        Address::Unix(path) => Place::Unix(path.clone()),
-    };
-    endpoint::remote(&place).expect("an address of ours")
-}
 
 /// Sends `bytes` to a path, whatever they are, and reads the first message.
 async fn send(channel: Channel, path: &'static str, bytes: Bytes) -> Result<opaque::ResponseEvent, Status> {
@@ -194,7 +184,7 @@ async fn lists_come_in_pages() {
         ("token_pool.v1.TokenPool/ListCredentials", &house.token_pool, "credentials"),
         ("warp_chat.v1.WarpChat/ListChatModels", &house.warp_chat, "chatModels"),
     ] {
-        let endpoint = endpoint(address);
+        let endpoint = dynamic::at(address);
         let page = async |size: usize, token: &Value| {
             let answer =
                 dynamic::call(&endpoint, method, &json!({"pageSize": size, "pageToken": token})).await;

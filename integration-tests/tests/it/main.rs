@@ -15,6 +15,7 @@ mod grpc;
 mod large;
 mod leaving;
 mod resume;
+mod secrets;
 mod shutdown;
 mod tidy;
 mod topology;
