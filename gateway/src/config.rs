@@ -13,6 +13,10 @@ pub struct GatewayConfig {
     pub max_body_bytes: usize,
     /// How long a request body may take to arrive.
     pub body_timeout: Duration,
+    /// Whether images that a request names by URL are fetched.
+    pub remote_images: RemoteImages,
+    /// How long the images of a request may take to be fetched, all of them together.
+    pub fetch_timeout: Duration,
     /// After how long a silence a stream gets a sign of life, so that proxies keep it open. Zero means never.
     pub keep_alive: Duration,
     /// What the sign of life is.
@@ -20,6 +24,18 @@ pub struct GatewayConfig {
     /// After how long a streamed request is answered with its head though nothing has come from the upstream yet.
     /// Until then a failure has its own status; after it, it is the last frame.
     pub commit_after: Duration,
+}
+
+/// Where images may be fetched from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RemoteImages {
+    /// From nowhere: a request that names one is refused.
+    Off,
+    /// From public addresses.
+    Public,
+    /// From public addresses and from this machine. For tests, which have their servers here: it opens this machine
+    /// to whoever writes a request, so no setting leads to it.
+    PublicAndLoopback,
 }
 
 /// A sign of life on a stream.
@@ -37,6 +53,8 @@ impl Default for GatewayConfig {
             api_keys: ApiKeys::default(),
             max_body_bytes: 32 * 1024 * 1024,
             body_timeout: Duration::from_secs(60),
+            remote_images: RemoteImages::Off,
+            fetch_timeout: Duration::from_secs(20),
             keep_alive: Duration::from_secs(15),
             keep_alive_form: KeepAliveForm::Comment,
             commit_after: Duration::from_secs(15),

@@ -8,11 +8,13 @@ mod body;
 mod config;
 mod conversation;
 mod failure;
+mod fetch;
 mod request_id;
 mod router;
 mod routes;
 mod stream;
 
 pub use api_keys::ApiKeys;
-pub use config::{GatewayConfig, KeepAliveForm};
+pub use config::{GatewayConfig, KeepAliveForm, RemoteImages};
+pub use fetch::FetcherError;
 pub use router::router;

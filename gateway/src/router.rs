@@ -15,6 +15,7 @@ use warp2api_rpc::{GrpcEndpoint, MAX_MESSAGE_BYTES};
 
 use crate::config::GatewayConfig;
 use crate::failure::Refusal;
+use crate::fetch::{Fetcher, FetcherError};
 use crate::request_id;
 use crate::routes::{chat_completions, health, models};
 
@@ -28,6 +29,8 @@ pub(crate) struct Edge(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     config: GatewayConfig,
+    /// Fetches images, if the operator allows it.
+    fetcher: Option<Fetcher>,
     warp_chat: WarpChatClient<GrpcEndpoint>,
     /// Where chats run, as far as it is known: told at the start, or by the first chat.
     upstream: RwLock<Option<HeaderValue>>,
@@ -36,6 +39,10 @@ struct Shared {
 impl Edge {
     pub(crate) fn config(&self) -> &GatewayConfig {
         &self.0.config
+    }
+
+    pub(crate) fn fetcher(&self) -> Option<&Fetcher> {
+        self.0.fetcher.as_ref()
     }
 
     pub(crate) fn warp_chat(&self) -> WarpChatClient<GrpcEndpoint> {
@@ -62,12 +69,20 @@ impl Edge {
 }
 
 /// The edge as a router. `upstream` is where chats run, if that is known from the start.
-pub fn router(config: GatewayConfig, warp_chat: GrpcEndpoint, upstream: Option<&str>) -> Router {
+///
+/// # Errors
+/// When images are to be fetched and TLS cannot be set up.
+pub fn router(
+    config: GatewayConfig,
+    warp_chat: GrpcEndpoint,
+    upstream: Option<&str>,
+) -> Result<Router, FetcherError> {
+    let fetcher = Fetcher::new(&config)?;
     let warp_chat = WarpChatClient::new(warp_chat)
         .max_decoding_message_size(MAX_MESSAGE_BYTES)
         .max_encoding_message_size(MAX_MESSAGE_BYTES);
     let upstream = RwLock::new(upstream.and_then(|name| HeaderValue::from_str(name).ok()));
-    let edge = Edge(Arc::new(Shared { config, warp_chat, upstream }));
+    let edge = Edge(Arc::new(Shared { config, fetcher, warp_chat, upstream }));
 
     // With and without `/v1`: clients disagree on what a base URL is.
     let api = Router::new()
@@ -78,7 +93,7 @@ pub fn router(config: GatewayConfig, warp_chat: GrpcEndpoint, upstream: Option<&
         .route("/v1/models/{*id}", get(models::get))
         .route("/models/{*id}", get(models::get))
         .route_layer(middleware::from_fn_with_state(edge.clone(), admit));
-    Router::new()
+    let router = Router::new()
         .route("/", get(health::health))
         .route("/healthz", get(health::health))
         .merge(api)
@@ -87,7 +102,8 @@ pub fn router(config: GatewayConfig, warp_chat: GrpcEndpoint, upstream: Option<&
         .layer(middleware::from_fn_with_state(edge.clone(), name_upstream))
         .with_state(edge)
         // Outermost, so that every answer has one, errors included.
-        .layer(middleware::from_fn(request_id::settle))
+        .layer(middleware::from_fn(request_id::settle));
+    Ok(router)
 }
 
 /// Lets a request in, or not, before its body is looked at.

@@ -107,7 +107,7 @@ pub const PARAMETERS: &[Parameter] = &[
     refused("function_call", "A named function, for the same reason.", r#"{"function_call":{"name":"f"}}"#),
     refused(
         "messages[0].content[0].image_url.url",
-        "An image on the network, unless it was fetched before.",
+        "An image on the network, unless the operator has such images fetched (`W2A_FETCH_IMAGES`).",
         r#"{"messages":[{"role":"user","content":[{"type":"image_url","image_url":{"url":"https://a/b.png"}}]}]}"#,
     ),
     refused(

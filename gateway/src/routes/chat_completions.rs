@@ -33,7 +33,7 @@ pub(crate) async fn create(State(edge): State<Edge>, request: Request) -> Result
     let config = edge.config();
     let conversation = Conversation::read(&head.headers)?;
     let bytes = body::read(&head.headers, body, config.max_body_bytes, config.body_timeout).await?;
-    let accepted = map(&bytes)?;
+    let accepted = accept(&edge, &bytes).await?;
     // A conversation may be large; from here on only its mapped form is needed.
     drop(bytes);
     let ignored = accepted.ignored_header().and_then(|names| HeaderValue::try_from(names).ok());
@@ -52,9 +52,19 @@ pub(crate) async fn create(State(edge): State<Edge>, request: Request) -> Result
     Ok(response)
 }
 
-fn map(bytes: &[u8]) -> Result<Accepted, Problem> {
+/// Takes a request on, with its remote images if the operator has them fetched.
+async fn accept(edge: &Edge, bytes: &[u8]) -> Result<Accepted, Problem> {
     let request = ChatCompletionRequest::parse(bytes)?;
-    Ok(request.accept(&FetchedImages::default())?)
+    let remote = request.remote_images();
+    let fetched = match edge.fetcher() {
+        Some(fetcher) if !remote.is_empty() => {
+            // What is refused anyway is refused before a stranger is asked for anything.
+            request.accept(&FetchedImages::stand_ins(&remote))?;
+            fetcher.fetch(remote).await?
+        }
+        _ => FetchedImages::default(),
+    };
+    Ok(request.accept(&fetched)?)
 }
 
 fn start(edge: &Edge, headers: &HeaderMap, request: StreamChatRequest) -> Call {

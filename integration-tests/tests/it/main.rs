@@ -12,6 +12,7 @@ mod failover;
 mod flattened;
 mod generated;
 mod grpc;
+mod images;
 mod large;
 mod leaving;
 mod resume;

@@ -102,7 +102,7 @@ impl App {
                 // A chat service elsewhere tells where it runs with its first answer.
                 let known = chat_endpoint.is_some().then_some(config.chat.upstream_label.as_str());
                 let chat = here_or_there(chat_endpoint, &config.places.warp_chat)?;
-                Some((listener, warp2api_gateway::router(config.gateway.clone(), chat, known)))
+                Some((listener, warp2api_gateway::router(config.gateway.clone(), chat, known)?))
             }
             None => None,
         };

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use warp2api_gateway::{ApiKeys, GatewayConfig, KeepAliveForm};
+use warp2api_gateway::{ApiKeys, GatewayConfig, KeepAliveForm, RemoteImages};
 use warp2api_rpc::endpoint::Place;
 use warp2api_rpc::http_endpoint::RemoteHttp;
 use warp2api_rpc::listener::Address;
@@ -174,6 +174,11 @@ impl Config {
             gateway: GatewayConfig {
                 api_keys,
                 max_body_bytes: read.number(|s| &mut s.max_body_bytes, "max_body_bytes", 32 * 1024 * 1024),
+                remote_images: if read.flag(|s| &mut s.fetch_images, "fetch_images") {
+                    RemoteImages::Public
+                } else {
+                    RemoteImages::Off
+                },
                 keep_alive: read.seconds(|s| &mut s.keepalive, "keepalive", Duration::from_secs(15)),
                 keep_alive_form: read.choice(
                     |s| &mut s.keepalive_form,

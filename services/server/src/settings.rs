@@ -159,6 +159,9 @@ settings! {
     keepalive_form: "W2A_KEEPALIVE_FORM", Plain;
     /// The largest request body of the edge in bytes. Default: 33554432.
     max_body_bytes: "W2A_MAX_BODY_BYTES", Plain;
+    /// Whether images that a request names by an http or https URL are fetched, from public addresses only: `true` or
+    /// `false`. Default: false, images come as data: URLs.
+    fetch_images: "W2A_FETCH_IMAGES", Plain;
     /// Seconds that open streams get to finish when the service stops. Default: 30.
     drain_timeout: "W2A_DRAIN_TIMEOUT", Plain;
 

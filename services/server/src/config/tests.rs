@@ -35,6 +35,19 @@ fn embedded_can_be_asked_for_with_a_credential() {
 }
 
 #[test]
+fn images_are_fetched_from_public_addresses_or_not_at_all() {
+    for (written, remote_images) in [
+        (&[][..], RemoteImages::Off),
+        (&[("W2A_FETCH_IMAGES", "false")], RemoteImages::Off),
+        (&[("W2A_FETCH_IMAGES", "true")], RemoteImages::Public),
+    ] {
+        assert_eq!(resolve(Role::All, written).unwrap().gateway.remote_images, remote_images);
+    }
+    let problems = resolve(Role::All, &[("W2A_FETCH_IMAGES", "PublicAndLoopback")]).unwrap_err().to_string();
+    assert!(problems.contains("W2A_FETCH_IMAGES"), "{problems}");
+}
+
+#[test]
 fn all_mistakes_are_told_at_once_and_name_their_settings() {
     let problems = resolve(
         Role::All,

@@ -44,6 +44,11 @@ impl FetchedImages {
     pub fn insert(&mut self, url: impl Into<String>, body: Bytes) {
         self.0.insert(url.into(), body);
     }
+
+    /// The body of a URL as the caller wrote it.
+    pub fn get(&self, url: &str) -> Option<&Bytes> {
+        self.0.get(url)
+    }
 }
 
 /// Whether the URL names a place on the network.
@@ -55,7 +60,7 @@ pub(super) fn is_remote(url: &str) -> bool {
 pub(super) fn image(url: &str, param: &str, fetched: &FetchedImages) -> Result<Image, Rejection> {
     let data = if has_scheme(url, "data:") {
         inline(url, param)?
-    } else if let Some(body) = fetched.0.get(url) {
+    } else if let Some(body) = fetched.get(url) {
         body.clone()
     } else if is_remote(url) {
         return Err(Rejection::unsupported(
