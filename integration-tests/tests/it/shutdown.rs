@@ -6,6 +6,7 @@ use futures_util::future::join_all;
 use serde_json::json;
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
+use tokio_util::task::TaskTracker;
 use warp2api_integration_tests::sse::Frames;
 use warp2api_integration_tests::{House, HouseBuilder, Topology, wait};
 use warp2api_proto::warp_chat::v1::stream_chat_response::Event;
@@ -65,7 +66,7 @@ async fn a_stop_loses_no_stream_and_takes_no_new_connection() {
     let Address::Tcp(grpc) = house.warp_chat.clone() else { panic!("it listens on TCP") };
     let running = house.take_running().pop().expect("it runs");
 
-    let draining = tokio::spawn(running.drain(std::future::pending()));
+    let draining = TaskTracker::new().spawn(running.drain(std::future::pending()));
     let closed = async {
         while !(refuses_connections(&edge).await && refuses_connections(&grpc).await) {
             tokio::time::sleep(Duration::from_millis(2)).await;
@@ -122,7 +123,7 @@ async fn a_stop_waits_for_grpc_streams_too() {
     let mut stream = chat.stream_chat(request.clone()).await.expect("an answer").into_inner();
     let running = house.take_running().pop().expect("it runs");
 
-    let draining = tokio::spawn(running.drain(std::future::pending()));
+    let draining = TaskTracker::new().spawn(running.drain(std::future::pending()));
     let mut last = None;
     while let Some(event) = stream.message().await.expect("it goes well") {
         last = event.event;
@@ -144,7 +145,8 @@ async fn a_token_exchange_that_stalls_does_not_hold_a_stop_up() {
     simulator.on_refresh_token("a-refresh-token", ExchangeScenario::stall());
     let mut house = builder.simulator(simulator).start().await;
     let (http, url) = (house.http.clone(), format!("{}/v1/chat/completions", house.edge));
-    let waiting = tokio::spawn(async move { http.post(url).body(hello(false).to_string()).send().await });
+    let waiting =
+        TaskTracker::new().spawn(async move { http.post(url).body(hello(false).to_string()).send().await });
     wait::until("the token endpoint is asked", || !house.record().exchanges().is_empty()).await;
 
     for running in house.take_running().into_iter().rev() {
