@@ -84,12 +84,13 @@ pub fn router(
     let upstream = RwLock::new(upstream.and_then(|name| HeaderValue::from_str(name).ok()));
     let edge = Edge(Arc::new(Shared { config, fetcher, warp_chat, upstream }));
 
-    // With and without `/v1`: clients disagree on what a base URL is.
-    let api = Router::new()
-        .route("/v1/chat/completions", post(chat_completions::create))
-        .route("/chat/completions", post(chat_completions::create))
-        .route("/v1/models", get(models::list))
-        .route("/models", get(models::list))
+    // With and without `/v1`, with and without a slash at the end: clients disagree on what a base URL is.
+    let api = ["/v1", ""].into_iter().flat_map(|root| [(root, ""), (root, "/")]);
+    let api = api.fold(Router::new(), |api, (root, end)| {
+        api.route(&format!("{root}/chat/completions{end}"), post(chat_completions::create))
+            .route(&format!("{root}/models{end}"), get(models::list))
+    });
+    let api = api
         .route("/v1/models/{*id}", get(models::get))
         .route("/models/{*id}", get(models::get))
         .route_layer(middleware::from_fn_with_state(edge.clone(), admit));

@@ -448,14 +448,20 @@ async fn wrong_paths_and_methods_get_error_objects() {
 }
 
 #[tokio::test]
-async fn the_version_in_the_path_may_be_left_out() {
+async fn base_urls_may_be_written_in_every_way() {
     let house = House::start().await;
-    for path in ["/v1/chat/completions", "/chat/completions"] {
-        let response =
-            house.request("POST", path).body(ask("say exactly: here").to_string()).send().await.unwrap();
-        assert_eq!(response.status(), 200, "{path}");
-        let answer: Value = json_of(response).await;
-        assert_eq!(answer["choices"][0]["message"]["content"], "here");
+    let chat = ask("say exactly: here").to_string();
+    for root in ["/v1", ""] {
+        for end in ["", "/"] {
+            let path = format!("{root}/chat/completions{end}");
+            let response = house.request("POST", &path).body(chat.clone()).send().await.unwrap();
+            assert_eq!(response.status(), 200, "{path}");
+            assert_eq!(json_of(response).await["choices"][0]["message"]["content"], "here");
+            let path = format!("{root}/models{end}");
+            let response = house.request("GET", &path).send().await.unwrap();
+            assert_eq!(response.status(), 200, "{path}");
+            assert_eq!(json_of(response).await["object"], "list");
+        }
     }
     house.close().await;
 }
