@@ -167,6 +167,11 @@ async fn an_answer_that_a_limit_cut_is_not_gone_on_with() {
 
     assert_eq!(kinds(&house.last_request()), ["query", "output"]);
     assert_eq!(talk.say("and on").await.resumed, Some(true));
+
+    // Text that was held as the beginning of a stop sequence is cut when the upstream has already finished.
+    talk.parameters = json!({ "stop": ["abc!"], "max_completion_tokens": 1 });
+    assert_eq!(talk.say("say exactly: helabc").await.text, "hela");
+    assert_eq!(talk.say("next").await.resumed, Some(false));
     house.close().await;
 }
 
