@@ -94,7 +94,7 @@ settings! {
     /// Where chats run: `auto`, `embedded`, or the root URL of an upstream. `auto` is Warp if a credential is
     /// configured, else the embedded one. Default: auto.
     upstream: "W2A_UPSTREAM", Plain;
-    /// Warp's root URL. Default: https://app.warp.dev.
+    /// Warp's root URL. Default: `https://app.warp.dev`.
     warp_url: "WARP_URL", Plain;
     /// Where refresh tokens are exchanged. Default: derived from the upstream, `/proxy/token`.
     warp_token_url: "WARP_TOKEN_URL", Plain;
