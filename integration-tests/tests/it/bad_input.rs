@@ -184,3 +184,149 @@ async fn unknown_paths_and_methods_have_error_objects_too() {
     serves(&house).await;
     house.close().await;
 }
+
+#[tokio::test]
+async fn the_same_connection_serves_the_next_request() {
+    let house = House::start().await;
+    let address = house.edge.strip_prefix("http://").unwrap();
+    let socket = tokio::net::TcpStream::connect(address).await.unwrap();
+    let (mut sender, connection) =
+        hyper::client::conn::http1::handshake(hyper_util::rt::TokioIo::new(socket)).await.unwrap();
+    let exchange = async {
+        for (body, status) in [
+            ("{", 400),
+            (r#"{"messages":[]}"#, 400),
+            (r#"{"messages":[{"role":"user","content":"say exactly: fine"}]}"#, 200),
+            (r#"{"messages":[{"role":"user","content":"x"}],"n":2,"stream":true}"#, 400),
+            (r#"{"messages":[{"role":"user","content":"say exactly: fine"}],"stream":true}"#, 200),
+        ] {
+            let request = http::Request::post("/v1/chat/completions").header("host", "edge");
+            let request = request.body(http_body_util::Full::<bytes::Bytes>::from(body)).unwrap();
+            sender.ready().await.expect("the connection stays open");
+            let response = sender.send_request(request).await.unwrap();
+            assert_eq!(response.status(), status, "{body}");
+            let answer = http_body_util::BodyExt::collect(response.into_body()).await.unwrap().to_bytes();
+            let answer = String::from_utf8(answer.to_vec()).unwrap();
+            assert_eq!(answer.contains("fine"), status == 200, "{answer}");
+        }
+    };
+    tokio::select! {
+        () = exchange => {}
+        ended = connection => panic!("the connection ended: {ended:?}"),
+    }
+    house.close().await;
+}
+
+/// A request with everything in it.
+fn everything() -> Value {
+    let call =
+        json!({ "id": "k1", "type": "function", "function": { "name": "f", "arguments": "{\"a\":[1]}" } });
+    json!({
+        "model": "auto",
+        "messages": [
+            { "role": "system", "content": "s" },
+            { "role": "user", "content": [{ "type": "text", "text": "\u{e9}\u{1f600}" }] },
+            { "role": "assistant", "content": null, "tool_calls": [call] },
+            { "role": "tool", "tool_call_id": "k1", "content": "r" },
+        ],
+        "tools": [{ "type": "function", "function": { "name": "f", "parameters": { "type": "object" } } }],
+        "stop": ["x"],
+        "max_tokens": 5,
+    })
+}
+
+#[tokio::test]
+async fn a_request_that_is_cut_is_a_mistake_of_the_caller_wherever_it_is_cut() {
+    let house = House::start().await;
+    let whole = everything().to_string();
+    assert_eq!(send(&house, whole.clone()).await.0, 200);
+
+    for length in 0..whole.len() {
+        let (status, answer) = send(&house, whole.as_bytes()[..length].to_vec()).await;
+        assert_eq!((status, &answer["error"]["code"]), (400, &json!("invalid_value")), "{length}: {answer}");
+    }
+
+    assert_eq!(house.record().received(), 1);
+    house.close().await;
+}
+
+#[tokio::test]
+async fn no_byte_that_changes_is_a_fault_of_ours() {
+    let house = House::start().await;
+    let whole = everything().to_string().into_bytes();
+    for at in 0..whole.len() {
+        // Each place gets a few of the bytes that mean something to someone.
+        for byte in [b"\"\\{", b"}]0", b",:n", b"\0\xff "][at % 4] {
+            let mut body = whole.clone();
+            body[at] = *byte;
+            let shown = String::from_utf8_lossy(&body).into_owned();
+
+            let (status, answer) = send(&house, body).await;
+
+            assert!(matches!(status, 200 | 400), "{status} {answer} for {shown}");
+            assert_eq!(status == 200, answer.get("error").is_none(), "{answer}");
+        }
+    }
+    house.close().await;
+}
+
+#[tokio::test]
+async fn what_is_nested_too_deep_is_refused_by_name() {
+    let house = House::start().await;
+    let nested = |levels: usize| format!("{}1{}", r#"{"a":"#.repeat(levels), "}".repeat(levels));
+    let with_arguments = |json: &str| {
+        let mut chat = everything();
+        chat["messages"][2]["tool_calls"][0]["function"]["arguments"] = json!(json);
+        chat.to_string()
+    };
+    let with_schema = |json: &str| {
+        let chat = everything().to_string();
+        chat.replace(r#"{"type":"object"}"#, json)
+    };
+    assert_eq!(send(&house, with_arguments(&nested(30))).await.0, 200);
+    assert_eq!(send(&house, with_schema(&nested(30))).await.0, 200);
+    for levels in [31, 100, 127, 128, 200, 10_000] {
+        let (status, answer) = send(&house, with_arguments(&nested(levels))).await;
+        let param = answer["error"]["param"].as_str().unwrap_or_default();
+        assert!(status == 400 && param.starts_with("messages[2]"), "{levels}: {answer}");
+        let (status, answer) = send(&house, with_schema(&nested(levels))).await;
+        let param = answer["error"]["param"].as_str().unwrap_or_default();
+        assert!(status == 400 && param.starts_with("tools"), "{levels}: {answer}");
+    }
+    // What nobody looks at may be as deep as it likes.
+    let ignored = everything().to_string().replacen('{', &format!(r#"{{"x":{},"#, nested(10_000)), 1);
+    assert_eq!(send(&house, ignored).await.0, 200);
+    serves(&house).await;
+    house.close().await;
+}
+
+#[tokio::test]
+async fn a_message_of_the_wrong_shape_is_named_for_a_stream_too() {
+    let house = House::start().await;
+    for (pointer, value, param) in [
+        ("/messages/1/content/0/text", json!(5), "messages[1].content[0].text"),
+        ("/messages/1/content/0/type", json!("hologram"), "messages[1].content[0].type"),
+        ("/messages/2/tool_calls", json!({}), "messages[2].tool_calls"),
+        ("/messages/2/tool_calls/0/id", json!(""), "messages[2].tool_calls[0].id"),
+        ("/messages/2/tool_calls/0/function", json!(null), "messages[2].tool_calls[0].function"),
+        ("/messages/2/tool_calls/0/function/name", json!([]), "messages[2].tool_calls[0].function.name"),
+        ("/messages/3/tool_call_id", json!(null), "messages[3].tool_call_id"),
+        ("/messages/3/role", json!("TOOL"), "messages[3].role"),
+        ("/tools/0", json!("f"), "tools[0]"),
+        ("/tools/0/function/parameters", json!([]), "tools[0].function.parameters"),
+        ("/tools/0/function/name", json!(""), "tools[0].function.name"),
+        ("/stop", json!({}), "stop"),
+        ("/max_tokens", json!(1.5), "max_tokens"),
+        ("/model", json!({}), "model"),
+    ] {
+        let mut chat = everything();
+        chat["stream"] = json!(true);
+        *chat.pointer_mut(pointer).expect("it is there") = value;
+
+        let (status, answer) = send(&house, chat.to_string()).await;
+
+        assert_eq!((status, &answer["error"]["param"]), (400, &json!(param)), "{pointer}: {answer}");
+    }
+    assert_eq!(house.record().received(), 0);
+    house.close().await;
+}
