@@ -126,6 +126,37 @@ fn nothing_is_left_unfinished() {
     }
 }
 
+/// Past this a file holds two ideas. Tests tell one after the other and may be longer.
+const MOST_LINES: usize = 400;
+
+#[test]
+fn a_file_is_one_idea() {
+    for (path, text) in sources() {
+        let path = path.strip_prefix(root()).unwrap().to_string_lossy().replace('\\', "/");
+        let tests = path.contains("/tests/") || path.ends_with("tests.rs");
+        let lines = text.lines().count();
+        assert!(tests || lines <= MOST_LINES, "{path} has {lines} lines");
+    }
+}
+
+/// What git keeps says nothing of the machine it was written on, nor of notes that are not in the tree.
+#[test]
+fn nothing_refers_to_what_is_not_here() {
+    let output = Command::new("git").args(["ls-files", "-z"]).current_dir(root()).output();
+    // Without git, in an unpacked archive, there is nothing to ask.
+    let Some(output) = output.ok().filter(|output| output.status.success()) else { return };
+    // Put together here, so that this file does not hold them.
+    let notes = ["wire", "design", "houses", "gateways", "original"].map(|note| format!("{note}.md"));
+    let folders = ["work", "root", "home"].map(|folder| format!(" /{folder}/"));
+    let marks: Vec<_> = notes.into_iter().chain(folders).collect();
+    for name in String::from_utf8(output.stdout).unwrap().split_terminator('\0') {
+        let Ok(text) = std::fs::read_to_string(root().join(name)) else { continue };
+        for mark in &marks {
+            assert!(!text.contains(mark.as_str()), "{name} speaks of {mark}");
+        }
+    }
+}
+
 #[test]
 fn generated_documents_are_true() {
     for (name, expected) in [

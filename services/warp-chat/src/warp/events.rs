@@ -5,15 +5,14 @@
 //! has ended, since their arguments may come late. Echoes of the input, bookkeeping and the inner life of subtasks
 //! stay inside. It knows no clock and does no IO.
 
+mod call;
+
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::mem::discriminant;
 
-use serde_json::{Map, Value};
 use warp2api_proto::error::v1::ErrorReason;
 use warp2api_proto::token_pool::v1::CredentialOutcome;
 use warp2api_proto::warp::multi_agent::v1::client_action::Action;
-use warp2api_proto::warp::multi_agent::v1::message::ToolCall as WarpCall;
-use warp2api_proto::warp::multi_agent::v1::message::tool_call::Tool;
 use warp2api_proto::warp::multi_agent::v1::response_event::{StreamFinished, Type};
 use warp2api_proto::warp::multi_agent::v1::{ClientAction, Message, ResponseEvent, Task};
 use warp2api_proto::warp_chat::v1::stream_chat_response::{
@@ -378,31 +377,10 @@ impl Reducer {
         slots
             .filter(|(_, slot)| slot.visible)
             .filter_map(|(id, slot)| match &slot.content {
-                Content::Call(call) => chat_call(id, call),
+                Content::Call(call) => call::chat_call(id, call),
                 _ => None,
             })
             .collect()
-    }
-}
-
-/// A call as the caller sees it; `None` for calls that are not the caller's.
-fn chat_call(message_id: &str, call: &WarpCall) -> Option<ToolCall> {
-    match &call.tool {
-        Some(Tool::CallMcpTool(tool)) => {
-            let arguments: Map<String, Value> = tool.args.clone().unwrap_or_default().into();
-            let id = if call.tool_call_id.is_empty() { message_id } else { &call.tool_call_id };
-            Some(ToolCall {
-                id: id.to_owned(),
-                name: tool.name.clone(),
-                arguments_json: Value::Object(arguments).to_string(),
-            })
-        }
-        // The upstream resolves these itself.
-        Some(Tool::Server(_) | Tool::Subagent(_)) | None => None,
-        Some(_) => {
-            tracing::warn!("the upstream called a tool that was not offered");
-            None
-        }
     }
 }
 

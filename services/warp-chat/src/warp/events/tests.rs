@@ -1,7 +1,10 @@
 use proptest::prelude::*;
 use prost::Message as _;
+use serde_json::Map;
 use warp2api_proto::warp::multi_agent::v1 as w;
 use warp2api_proto::warp::multi_agent::v1::message::Message as Kind;
+use warp2api_proto::warp::multi_agent::v1::message::ToolCall as WarpCall;
+use warp2api_proto::warp::multi_agent::v1::message::tool_call::Tool;
 use warp2api_proto::warp::multi_agent::v1::response_event::stream_finished::{self, Reason};
 use warp2api_proto::warp::multi_agent::v1::response_event::{ClientActions, StreamInit};
 use warp2api_proto::warp_chat::v1::FinishReason;
