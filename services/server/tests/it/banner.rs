@@ -50,6 +50,8 @@ fn the_log_shows_no_secret_and_no_prompt() {
         ("WARP_API_KEY", "wk-planted-one"),
         ("WARP_SHARED_TOKENS", "planted-two"),
         ("WARP_FIREBASE_API_KEY", "planted-three"),
+        ("HTTP_PROXY", "http://user:planted-four@127.0.0.1:9"),
+        ("NO_PROXY", "nothing.invalid"),
         ("W2A_LOG", "trace"),
     ];
     let program = Program::start(&[], &settings);
