@@ -26,6 +26,8 @@ pub(crate) struct Attempt<P: Projection> {
     out: VecDeque<P::Item>,
     watch: Watch,
     body_ended: bool,
+    /// What went wrong after the items that are still to be handed out.
+    failed: Option<TurnError>,
 }
 
 impl<P: Projection> Attempt<P> {
@@ -44,6 +46,7 @@ impl<P: Projection> Attempt<P> {
             out: VecDeque::new(),
             watch: Watch::new(sent, clocks),
             body_ended: false,
+            failed: None,
         }
     }
 
@@ -62,16 +65,18 @@ impl<P: Projection> Attempt<P> {
                 self.projection.hand_over(&item);
                 return Poll::Ready(Some(Ok(item)));
             }
+            if let Some(error) = self.failed.take() {
+                return Poll::Ready(Some(Err(error)));
+            }
             if self.projection.is_over() {
                 return Poll::Ready(None);
             }
-            if let Err(error) = ready!(self.poll_read(cx)) {
-                return Poll::Ready(Some(Err(error)));
-            }
+            // An error is told after the items that were read before it.
+            self.failed = ready!(self.poll_read(cx)).err();
         }
     }
 
-    /// Reads one piece of the body. An error comes after the items that were read before it.
+    /// Reads one piece of the body.
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), TurnError>> {
         if self.body_ended {
             return Poll::Ready(Err(interrupted()));
@@ -172,5 +177,41 @@ impl Watch {
             }
             self.timer.as_mut().reset(limit);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use http_body::Frame;
+    use http_body_util::{BodyExt as _, StreamBody};
+    use warp2api_rpc::TransportError;
+
+    use super::*;
+    use crate::projection::WarpProjection;
+
+    #[tokio::test]
+    async fn an_error_comes_after_what_was_read_with_it() {
+        let reads = [
+            "data:CggKAmMxEgJyMQ==\n\ndata:EhkKFxoVCgJ0MRIPCgJtMRoFCgNIZWxaAnQx\n\n",
+            "data:Ei0KKyopCg4KAm0xGgQKAmxvWgJ0MRITChFhZ2VudF9vdXRwdXQudGV4dBoCdDE=\n\ndata:?!\n\n",
+        ];
+        let frames =
+            reads.map(|read| Ok::<_, TransportError>(Frame::data(Bytes::from_static(read.as_bytes()))));
+        let body = StreamBody::new(futures_util::stream::iter(frames)).boxed_unsync();
+        let mut attempt =
+            Attempt::new(body, WarpProjection::default(), Instant::now(), Clocks::default(), 1 << 20);
+
+        attempt.until_useful().await.unwrap();
+        let mut items = 0;
+        let error = loop {
+            match std::future::poll_fn(|cx| attempt.poll_item(cx)).await {
+                Some(Ok(_)) => items += 1,
+                Some(Err(error)) => break error,
+                None => panic!("it did not end well"),
+            }
+        };
+
+        assert_eq!((items, error.reason), (3, ErrorReason::UpstreamMalformed));
     }
 }

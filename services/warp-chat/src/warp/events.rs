@@ -290,6 +290,10 @@ impl Reducer {
         }
     }
 
+    fn holds_text(&self) -> bool {
+        self.slots.values().any(|slot| slot.visible && slot.sent < slot.content.text().len())
+    }
+
     /// Sends what was held while a transaction was open.
     fn send_held(&mut self, out: &mut VecDeque<Event>) -> Result<(), TurnError> {
         if self.delivery != Delivery::Committed {
@@ -355,12 +359,12 @@ impl Reducer {
 
     fn finish(&mut self, finished: &StreamFinished, out: &mut VecDeque<Event>) -> Result<(), TurnError> {
         self.finished = true;
-        // What an open transaction holds is kept: the upstream said that all is well.
+        let calls = self.calls();
+        let brought = Brought { text: self.sent_text || self.holds_text(), calls: !calls.is_empty() };
+        let reason = finish::end(finished.reason.as_ref(), brought)?;
+        // What an open transaction holds is kept: the upstream says that all is well.
         self.transaction = None;
         self.send_held(out)?;
-        let calls = self.calls();
-        let brought = Brought { text: self.sent_text, calls: !calls.is_empty() };
-        let reason = finish::end(finished.reason.as_ref(), brought)?;
         if !self.void.is_empty() {
             return Err(taken_back());
         }
