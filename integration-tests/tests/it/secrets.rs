@@ -4,7 +4,7 @@
 //! Whatever must stay inside has `planted` in it, and the upstream's access tokens begin with `eyJ`. The answers of
 //! the chats are told to hold neither.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use reqwest::Response;
@@ -68,6 +68,13 @@ impl std::io::Write for Said {
 
 /// Logs of this thread at their most talkative, as long as the guard lives. A test's runtime has this thread only.
 fn listen(said: &Said) -> tracing::subscriber::DefaultGuard {
+    // With a single subscriber in the process, the first thread to come by a log statement decides whether it is
+    // ever told; threads of other tests have none. A second subscriber ends that shortcut.
+    static SECOND: OnceLock<tracing::Dispatch> = OnceLock::new();
+    SECOND.get_or_init(|| {
+        let deaf = tracing_subscriber::fmt().with_max_level(LevelFilter::TRACE).with_writer(std::io::sink);
+        tracing::Dispatch::new(deaf.finish())
+    });
     let writer = said.clone();
     let subscriber = tracing_subscriber::fmt().with_max_level(LevelFilter::TRACE).with_ansi(false);
     tracing::subscriber::set_default(subscriber.with_writer(move || writer.clone()).finish())
