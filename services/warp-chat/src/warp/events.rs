@@ -6,8 +6,9 @@
 //! stay inside. It knows no clock and does no IO.
 
 mod call;
+mod slots;
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashSet, VecDeque};
 use std::mem::discriminant;
 
 use warp2api_proto::error::v1::ErrorReason;
@@ -20,6 +21,7 @@ use warp2api_proto::warp_chat::v1::stream_chat_response::{
 };
 use warp2api_proto::warp_chat::v1::{Delivery, ToolCall};
 
+use self::slots::{Slot, Slots};
 use crate::error::TurnError;
 use crate::warp::finish::{self, Brought};
 use crate::warp::message::Content;
@@ -31,43 +33,14 @@ pub struct Reducer {
     delivery: Delivery,
     /// What to tell of the turn once it has started.
     started: Option<Started>,
-    /// Messages by id.
-    slots: HashMap<String, Slot>,
-    /// Ids of messages in the order they came: tool calls are told in it, and held text.
-    order: Vec<String>,
+    /// Messages in the order they came: tool calls are told in it, and held text.
+    slots: Slots,
     /// Tasks with a parent: the work of the upstream's own agents.
     subtasks: HashSet<String>,
-    /// While a transaction is open: what each message it changed was before, `None` if it was not there.
-    transaction: Option<HashMap<String, Option<Slot>>>,
     /// Text that was sent and then taken back. What comes next must say it again.
     void: String,
     sent_text: bool,
     finished: bool,
-}
-
-#[derive(Debug, Clone)]
-struct Slot {
-    content: Content,
-    /// How many bytes of its text were sent on.
-    sent: usize,
-    /// Whether it belongs to the caller's view: not to a subtask.
-    visible: bool,
-}
-
-impl Slot {
-    /// Changes the content other than by an append, and settles how much of the new text counts as sent.
-    fn change(&mut self, change: impl FnOnce(&mut Content)) {
-        let kind = discriminant(&self.content);
-        let sent = self.content.text()[..self.sent].to_owned();
-        change(&mut self.content);
-        if discriminant(&self.content) != kind {
-            self.sent = 0;
-        } else if !self.content.text().starts_with(&sent) {
-            // A correction of text that was sent. What was sent stays; what follows the correction is told.
-            tracing::warn!(sent_bytes = sent.len(), "the upstream corrected text that was sent already");
-            self.sent = self.content.text().len();
-        }
-    }
 }
 
 impl Reducer {
@@ -76,10 +49,8 @@ impl Reducer {
         Self {
             delivery,
             started: Some(started),
-            slots: HashMap::new(),
-            order: Vec::new(),
+            slots: Slots::default(),
             subtasks: HashSet::new(),
-            transaction: None,
             void: String::new(),
             sent_text: false,
             finished: false,
@@ -145,17 +116,16 @@ impl Reducer {
                 self.update(message, &mask.paths, visible, out)
             }
             Some(Action::BeginTransaction(_)) => {
-                if self.transaction.is_none() {
-                    self.transaction = Some(HashMap::new());
-                }
+                self.slots.begin();
                 Ok(())
             }
             Some(Action::CommitTransaction(_)) => {
-                self.transaction = None;
+                self.slots.commit();
                 self.send_held(out)
             }
             Some(Action::RollbackTransaction(_)) => {
-                self.roll_back();
+                let lost = self.slots.roll_back();
+                self.void.push_str(&lost);
                 Ok(())
             }
             Some(Action::MoveMessagesToNewTask(moved)) => {
@@ -189,27 +159,26 @@ impl Reducer {
     /// A message is new. `tell` is false where it stands for an update that touches no text.
     fn insert(
         &mut self,
-        message: Message,
+        mut message: Message,
         visible: bool,
         tell: bool,
         out: &mut VecDeque<Event>,
     ) -> Result<(), TurnError> {
-        let id = message.id.clone();
+        let id = std::mem::take(&mut message.id);
         let content = Content::of(message);
-        if content == Content::Other && !self.slots.contains_key(&id) {
+        let place = match self.slots.find(&id) {
+            Some(place) => {
+                self.slots.change(place).change(|old| *old = content);
+                place
+            }
             // Never output, whatever happens to it. An update that makes it one inserts it then.
-            return Ok(());
-        }
-        self.remember(&id);
-        match self.slots.get_mut(&id) {
-            Some(slot) => slot.change(|old| *old = content),
+            None if matches!(content, Content::Other) => return Ok(()),
             None => {
                 let sent = if tell { 0 } else { content.text().len() };
-                self.slots.insert(id.clone(), Slot { content, sent, visible });
-                self.order.push(id.clone());
+                self.slots.add(Slot { id, content, sent, visible })
             }
-        }
-        self.send(&id, out)
+        };
+        self.send(place, out)
     }
 
     fn append(
@@ -218,7 +187,7 @@ impl Reducer {
         paths: &[String],
         out: &mut VecDeque<Event>,
     ) -> Result<(), TurnError> {
-        if !self.slots.contains_key(&message.id) {
+        let Some(place) = self.slots.find(&message.id) else {
             // Appends to what never becomes output are none of our business; to an unknown message they are an
             // error, but such messages are not kept and cannot be told apart.
             return if paths.iter().any(|path| path == "agent_output.text") {
@@ -226,18 +195,16 @@ impl Reducer {
             } else {
                 Ok(())
             };
+        };
+        let slot = self.slots.change(place);
+        let kind = discriminant(&slot.content);
+        slot.content
+            .append(paths, message)
+            .map_err(|_| TurnError::malformed("the upstream appended to something that is no text"))?;
+        if discriminant(&slot.content) != kind {
+            slot.sent = 0;
         }
-        self.remember(&message.id);
-        if let Some(slot) = self.slots.get_mut(&message.id) {
-            let kind = discriminant(&slot.content);
-            slot.content
-                .append(paths, message)
-                .map_err(|_| TurnError::malformed("the upstream appended to something that is no text"))?;
-            if discriminant(&slot.content) != kind {
-                slot.sent = 0;
-            }
-        }
-        self.send(&message.id, out)
+        self.send(place, out)
     }
 
     fn update(
@@ -247,51 +214,18 @@ impl Reducer {
         visible: bool,
         out: &mut VecDeque<Event>,
     ) -> Result<(), TurnError> {
-        if !self.slots.contains_key(&message.id) {
+        let Some(place) = self.slots.find(&message.id) else {
             let touches = Content::Other.update(paths, &message);
             return self.insert(message, visible, touches, out);
-        }
-        self.remember(&message.id);
-        if let Some(slot) = self.slots.get_mut(&message.id) {
-            slot.change(|content| {
-                content.update(paths, &message);
-            });
-        }
-        self.send(&message.id, out)
-    }
-
-    /// Keeps what `id` is now, in case the open transaction is rolled back.
-    fn remember(&mut self, id: &str) {
-        if let Some(transaction) = &mut self.transaction
-            && !transaction.contains_key(id)
-        {
-            transaction.insert(id.to_owned(), self.slots.get(id).cloned());
-        }
-    }
-
-    fn roll_back(&mut self) {
-        let Some(mut changed) = self.transaction.take() else { return };
-        for id in std::mem::take(&mut self.order) {
-            let Some(before) = changed.remove(&id) else {
-                self.order.push(id);
-                continue;
-            };
-            let kept = before.as_ref().map_or(0, |slot| slot.sent);
-            if let Some(Slot { content: Content::Text(text), sent, visible: true }) = self.slots.get(&id) {
-                self.void.push_str(text.get(kept..*sent).unwrap_or_default());
-            }
-            match before {
-                Some(before) => {
-                    self.slots.insert(id.clone(), before);
-                    self.order.push(id);
-                }
-                None => drop(self.slots.remove(&id)),
-            }
-        }
+        };
+        self.slots.change(place).change(|content| {
+            content.update(paths, &message);
+        });
+        self.send(place, out)
     }
 
     fn holds_text(&self) -> bool {
-        self.slots.values().any(|slot| slot.visible && slot.sent < slot.content.text().len())
+        self.slots.iter().any(|slot| slot.visible && slot.sent < slot.content.text().len())
     }
 
     /// Sends what was held while a transaction was open.
@@ -299,26 +233,22 @@ impl Reducer {
         if self.delivery != Delivery::Committed {
             return Ok(());
         }
-        let order = std::mem::take(&mut self.order);
-        let sent = order.iter().try_for_each(|id| self.send(id, out));
-        self.order = order;
-        sent
+        (0..self.slots.len()).try_for_each(|place| self.send(place, out))
     }
 
-    /// Sends what `id` has grown by, unless it is to be held.
-    fn send(&mut self, id: &str, out: &mut VecDeque<Event>) -> Result<(), TurnError> {
-        if self.delivery == Delivery::Committed && self.transaction.is_some() {
+    /// Sends what the message at `place` has grown by, unless it is to be held.
+    fn send(&mut self, place: usize, out: &mut VecDeque<Event>) -> Result<(), TurnError> {
+        if self.delivery == Delivery::Committed && self.slots.in_transaction() {
             return Ok(());
         }
-        let Some(slot) = self.slots.get_mut(id).filter(|slot| slot.visible) else { return Ok(()) };
+        let slot = self.slots.at(place);
         let growth = &slot.content.text()[slot.sent..];
-        if growth.is_empty() {
+        if growth.is_empty() || !slot.visible {
             return Ok(());
         }
         let growth = growth.to_owned();
         slot.sent += growth.len();
-        let reasoning = matches!(slot.content, Content::Reasoning(_));
-        if reasoning {
+        if matches!(slot.content, Content::Reasoning(_)) {
             self.tell(Event::ReasoningDelta(ReasoningDelta { text: growth }), out);
             return Ok(());
         }
@@ -363,7 +293,7 @@ impl Reducer {
         let brought = Brought { text: self.sent_text || self.holds_text(), calls: !calls.is_empty() };
         let reason = finish::end(finished.reason.as_ref(), brought)?;
         // What an open transaction holds is kept: the upstream says that all is well.
-        self.transaction = None;
+        self.slots.commit();
         self.send_held(out)?;
         if !self.void.is_empty() {
             return Err(taken_back());
@@ -377,11 +307,11 @@ impl Reducer {
 
     /// The tool calls of the answer in their final state, in the order they came.
     fn calls(&self) -> Vec<ToolCall> {
-        let slots = self.order.iter().filter_map(|id| Some((id, self.slots.get(id)?)));
-        slots
-            .filter(|(_, slot)| slot.visible)
-            .filter_map(|(id, slot)| match &slot.content {
-                Content::Call(call) => call::chat_call(id, call),
+        self.slots
+            .iter()
+            .filter(|slot| slot.visible)
+            .filter_map(|slot| match &slot.content {
+                Content::Call(call) => call::chat_call(&slot.id, call),
                 _ => None,
             })
             .collect()
