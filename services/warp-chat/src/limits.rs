@@ -4,8 +4,6 @@
 //! Pure: chat events in, chat events out, the same whatever the pieces the text comes in. A stop sequence may lie
 //! across pieces, so text that may be the beginning of one is held until the next piece tells.
 
-use std::collections::VecDeque;
-
 use warp2api_proto::warp_chat::v1::stream_chat_response::{Event, Finished, TextDelta};
 use warp2api_proto::warp_chat::v1::{FinishReason, Limits};
 use warp2api_rpc::Failure;
@@ -48,27 +46,27 @@ impl Limiter {
         self.ended
     }
 
-    /// Passes one event on, or what the limits leave of it.
-    pub(crate) fn pass(&mut self, event: Event, out: &mut VecDeque<Event>) {
+    /// Passes one event on to `tell`, or what the limits leave of it.
+    pub(crate) fn pass(&mut self, event: Event, tell: &mut impl FnMut(Event)) {
         if self.ended {
             return;
         }
         match event {
-            Event::TextDelta(delta) if self.stop_sequences.is_empty() => self.send(delta.text, out),
-            Event::TextDelta(delta) => self.look_for_stop(&delta.text, out),
+            Event::TextDelta(delta) if self.stop_sequences.is_empty() => self.send(delta.text, tell),
+            Event::TextDelta(delta) => self.look_for_stop(&delta.text, tell),
             Event::ToolCall(_) | Event::UsageReported(_) | Event::Finished(_) => {
                 // No more text will come to complete a stop sequence.
                 let held = std::mem::take(&mut self.held);
-                self.send(held, out);
+                self.send(held, tell);
                 if !self.ended {
-                    out.push_back(event);
+                    tell(event);
                 }
             }
-            other => out.push_back(other),
+            other => tell(other),
         }
     }
 
-    fn look_for_stop(&mut self, piece: &str, out: &mut VecDeque<Event>) {
+    fn look_for_stop(&mut self, piece: &str, tell: &mut impl FnMut(Event)) {
         self.held.push_str(piece);
         // The one that is complete first counts: a later one may not have come yet, depending on the pieces.
         let found = self
@@ -80,14 +78,14 @@ impl Limiter {
         if let Some((at, stop_sequence)) = found {
             let mut text = std::mem::take(&mut self.held);
             text.truncate(at);
-            self.send(text, out);
-            self.end(FinishReason::Stop, stop_sequence, out);
+            self.send(text, tell);
+            self.end(FinishReason::Stop, stop_sequence, tell);
             return;
         }
         let keep_from = self.held.len() - self.longest_beginning();
         let held = self.held.split_off(keep_from);
         let text = std::mem::replace(&mut self.held, held);
-        self.send(text, out);
+        self.send(text, tell);
     }
 
     /// The length of the longest end of the held text that is the beginning of a stop sequence.
@@ -101,12 +99,12 @@ impl Limiter {
         self.stop_sequences.iter().map(longest).max().unwrap_or(0)
     }
 
-    fn send(&mut self, mut text: String, out: &mut VecDeque<Event>) {
+    fn send(&mut self, mut text: String, tell: &mut impl FnMut(Event)) {
         if text.is_empty() || self.ended {
             return;
         }
         let Some(left) = &mut self.quarters_left else {
-            out.push_back(Event::TextDelta(TextDelta { text }));
+            tell(Event::TextDelta(TextDelta { text }));
             return;
         };
         let mut cut = None;
@@ -124,17 +122,17 @@ impl Limiter {
             text.truncate(at);
         }
         if !text.is_empty() {
-            out.push_back(Event::TextDelta(TextDelta { text }));
+            tell(Event::TextDelta(TextDelta { text }));
         }
         if cut.is_some() {
-            self.end(FinishReason::Length, String::new(), out);
+            self.end(FinishReason::Length, String::new(), tell);
         }
     }
 
-    fn end(&mut self, reason: FinishReason, stop_sequence: String, out: &mut VecDeque<Event>) {
+    fn end(&mut self, reason: FinishReason, stop_sequence: String, tell: &mut impl FnMut(Event)) {
         if !self.ended {
             self.ended = true;
-            out.push_back(Event::Finished(Finished { reason: reason.into(), stop_sequence }));
+            tell(Event::Finished(Finished { reason: reason.into(), stop_sequence }));
         }
     }
 }
@@ -149,12 +147,13 @@ mod tests {
     fn passed(max: i64, stops: &[&str], pieces: &[&str]) -> (String, FinishReason, String) {
         let stop_sequences = stops.iter().map(|s| (*s).to_owned()).collect();
         let mut limiter = Limiter::new(Some(Limits { max_output_tokens: max, stop_sequences })).unwrap();
-        let mut out = VecDeque::new();
+        let mut out = Vec::new();
+        let mut tell = |event| out.push(event);
         for piece in pieces {
-            limiter.pass(Event::TextDelta(TextDelta { text: (*piece).to_owned() }), &mut out);
+            limiter.pass(Event::TextDelta(TextDelta { text: (*piece).to_owned() }), &mut tell);
         }
         let stop = Finished { reason: FinishReason::Stop.into(), stop_sequence: String::new() };
-        limiter.pass(Event::Finished(stop), &mut out);
+        limiter.pass(Event::Finished(stop), &mut tell);
         let mut text = String::new();
         for event in &out {
             match event {

@@ -68,13 +68,11 @@ impl Projection for ChatProjection {
     }
 
     fn apply(&mut self, event: Bytes, out: &mut VecDeque<Self::Item>) -> Result<(), TurnError> {
-        let event = decode(event)?;
+        let event = decode(&event)?;
         let applied = self.reducer.apply(event, &mut self.told);
-        let mut passed = VecDeque::new();
         for event in self.told.drain(..) {
-            self.limiter.pass(event, &mut passed);
+            self.limiter.pass(event, &mut |event| out.push_back(StreamChatResponse { event: Some(event) }));
         }
-        out.extend(passed.into_iter().map(|event| StreamChatResponse { event: Some(event) }));
         // What a limit has ended stays ended, whatever the upstream says afterwards.
         if self.limiter.has_ended() { Ok(()) } else { applied }
     }
@@ -99,7 +97,7 @@ impl Projection for WarpProjection {
     type Item = opaque::ResponseEvent;
 
     fn apply(&mut self, event: Bytes, out: &mut VecDeque<Self::Item>) -> Result<(), TurnError> {
-        match decode(event.clone())?.r#type {
+        match decode(&event)?.r#type {
             Some(Type::ClientActions(_)) => self.acted = true,
             Some(Type::Finished(finished)) => {
                 self.finished = true;
@@ -122,7 +120,7 @@ impl Projection for WarpProjection {
     }
 }
 
-fn decode(event: Bytes) -> Result<ResponseEvent, TurnError> {
+fn decode(event: &[u8]) -> Result<ResponseEvent, TurnError> {
     ResponseEvent::decode(event)
         .map_err(|_| TurnError::malformed("the upstream sent an event that is not of its schema"))
 }
