@@ -22,6 +22,8 @@ use crate::warp::payload;
 pub(crate) struct Attempt<P: Projection> {
     body: HttpBody,
     decoder: SseDecoder,
+    /// The bytes of one event. Kept for its memory.
+    event: Vec<u8>,
     projection: P,
     out: VecDeque<P::Item>,
     watch: Watch,
@@ -42,6 +44,7 @@ impl<P: Projection> Attempt<P> {
         Self {
             body,
             decoder: SseDecoder::new(max_event_bytes),
+            event: Vec::new(),
             projection,
             out: VecDeque::new(),
             watch: Watch::new(sent, clocks),
@@ -114,12 +117,12 @@ impl<P: Projection> Attempt<P> {
             &mut dyn FnMut(&[u8]) -> Result<(), TurnError>,
         ) -> Result<(), TurnError>,
     ) -> Result<(), TurnError> {
-        let Self { decoder, projection, out, .. } = self;
+        let Self { decoder, event, projection, out, .. } = self;
         decode(decoder, &mut |data| {
             if projection.is_over() {
                 return Ok(());
             }
-            let event = payload::decode(data)
+            payload::decode(data, event)
                 .map_err(|_| TurnError::malformed("the upstream sent an event that is not base64"))?;
             projection.apply(event, out)
         })

@@ -28,7 +28,7 @@ pub trait Projection: Send + Unpin + 'static {
     fn name_upstream(&mut self, _name: String) {}
 
     /// Takes the bytes of one event and appends what it means to `out`.
-    fn apply(&mut self, event: Bytes, out: &mut VecDeque<Self::Item>) -> Result<(), TurnError>;
+    fn apply(&mut self, event: &[u8], out: &mut VecDeque<Self::Item>) -> Result<(), TurnError>;
 
     /// Whether something in `out` commits the turn to this attempt.
     fn is_useful(&self, out: &VecDeque<Self::Item>) -> bool;
@@ -67,8 +67,8 @@ impl Projection for ChatProjection {
         self.reducer.name_upstream(name);
     }
 
-    fn apply(&mut self, event: Bytes, out: &mut VecDeque<Self::Item>) -> Result<(), TurnError> {
-        let event = decode(&event)?;
+    fn apply(&mut self, event: &[u8], out: &mut VecDeque<Self::Item>) -> Result<(), TurnError> {
+        let event = decode(event)?;
         let applied = self.reducer.apply(event, &mut self.told);
         for event in self.told.drain(..) {
             self.limiter.pass(event, &mut |event| out.push_back(StreamChatResponse { event: Some(event) }));
@@ -96,8 +96,8 @@ pub struct WarpProjection {
 impl Projection for WarpProjection {
     type Item = opaque::ResponseEvent;
 
-    fn apply(&mut self, event: Bytes, out: &mut VecDeque<Self::Item>) -> Result<(), TurnError> {
-        match decode(&event)?.r#type {
+    fn apply(&mut self, event: &[u8], out: &mut VecDeque<Self::Item>) -> Result<(), TurnError> {
+        match decode(event)?.r#type {
             Some(Type::ClientActions(_)) => self.acted = true,
             Some(Type::Finished(finished)) => {
                 self.finished = true;
@@ -107,7 +107,7 @@ impl Projection for WarpProjection {
             }
             Some(Type::Init(_)) | None => {}
         }
-        out.push_back(event.into());
+        out.push_back(Bytes::copy_from_slice(event).into());
         Ok(())
     }
 

@@ -245,9 +245,9 @@ impl Projection for KeptChat {
         self.chat.name_upstream(name);
     }
 
-    fn apply(&mut self, event: Bytes, out: &mut VecDeque<Self::Item>) -> Result<(), TurnError> {
+    fn apply(&mut self, event: &[u8], out: &mut VecDeque<Self::Item>) -> Result<(), TurnError> {
         let Some(recorder) = &mut self.recorder else { return self.chat.apply(event, out) };
-        recorder.watch(&event);
+        recorder.watch(event);
         self.chat.apply(event, out)?;
         if !self.chat.was_cut() && recorder.is_forgotten(out) {
             return Err(forgotten());

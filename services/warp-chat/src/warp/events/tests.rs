@@ -148,7 +148,11 @@ fn the_recorded_vectors_tell_a_whole_turn() {
         "EgQKAlIA",
         "GgkSAFIFDQAAgD8=",
     ];
-    let events = vectors.map(|v| ResponseEvent::decode(payload::decode(v.as_bytes()).unwrap()).unwrap());
+    let events = vectors.map(|vector| {
+        let mut bytes = Vec::new();
+        payload::decode(vector.as_bytes(), &mut bytes).unwrap();
+        ResponseEvent::decode(&bytes[..]).unwrap()
+    });
 
     assert_eq!(live(events), ["S c1", "T Hel", "T lo", "R hm", r#"C k1 f {"a":1}"#, "U None None", CALLS]);
 }
