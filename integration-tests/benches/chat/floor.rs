@@ -18,7 +18,7 @@ use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderValue, Request, StatusCode};
 use http_body::{Body, Frame};
-use memchr::memmem;
+use memchr::{memmem, memrchr};
 use prost::Message as _;
 use serde::Deserialize;
 use tower::ServiceExt as _;
@@ -86,6 +86,7 @@ async fn chat(State(bridge): State<Bridge>, body: Bytes) -> Result<Response, (St
     let body = ChunkBody {
         upstream: Some(answer.into_body()),
         read: BytesMut::with_capacity(4096),
+        event: Vec::new(),
         written: BytesMut::with_capacity(4096),
         prefix: prefix(&model),
     };
@@ -124,6 +125,7 @@ fn prefix(model: &str) -> Vec<u8> {
 struct ChunkBody {
     upstream: Option<HttpBody>,
     read: BytesMut,
+    event: Vec<u8>,
     written: BytesMut,
     prefix: Vec<u8>,
 }
@@ -156,11 +158,13 @@ impl Body for ChunkBody {
 impl ChunkBody {
     fn convert_events(&mut self) {
         while let Some(end) = memmem::find(&self.read, b"\n\n") {
-            let last_line = self.read[..end].rsplit(|byte| *byte == b'\n').next().unwrap_or_default();
-            let data = last_line.strip_prefix(b"data:").unwrap_or_default();
-            let decoded = URL_SAFE.decode(data.trim_ascii()).unwrap_or_default();
+            let line = memrchr(b'\n', &self.read[..end]).map_or(0, |before| before + 1);
+            let data = self.read[line..end].strip_prefix(b"data:").unwrap_or_default();
+            self.event.clear();
+            drop(URL_SAFE.decode_vec(data, &mut self.event));
+            let event = warp::ResponseEvent::decode(&self.event[..]).unwrap_or_default();
             self.read.advance(end + 2);
-            self.write(warp::ResponseEvent::decode(Bytes::from(decoded)).unwrap_or_default());
+            self.write(event);
         }
     }
 
