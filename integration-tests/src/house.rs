@@ -163,11 +163,6 @@ impl House {
         status.into_inner().in_flight_count
     }
 
-    /// How many tasks run outside of requests, connections included.
-    pub fn tasks(&self) -> usize {
-        self.running.iter().map(|running| running.tasks().len()).sum()
-    }
-
     /// Waits until no lease is out and the upstream has nothing under way.
     pub async fn settle(&self) {
         wait::until("no stream is left at the upstream", || self.record().running() == 0).await;
@@ -326,7 +321,7 @@ impl HouseBuilder {
 fn client() -> reqwest::Client {
     // The first one in the process wins; whoever was earlier chose the same.
     drop(rustls::crypto::ring::default_provider().install_default());
-    reqwest::Client::builder().no_proxy().build().expect("a client")
+    reqwest::Client::builder().no_proxy().read_timeout(wait::PATIENCE).build().expect("a client")
 }
 
 fn place(address: &Address) -> Place {
