@@ -9,8 +9,6 @@ use std::time::Duration;
 
 use reqwest::Response;
 use serde_json::{Value, json};
-use tracing::Dispatch;
-use tracing::subscriber::{DefaultGuard, NoSubscriber};
 use tracing_subscriber::filter::LevelFilter;
 use warp2api_integration_tests::{House, HouseBuilder, Topology};
 use warp2api_rpc::listener::Address;
