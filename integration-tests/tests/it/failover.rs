@@ -1,13 +1,13 @@
 //! Credentials that fail: the next one serves and the caller sees nothing; faults of the upstream are met with
 //! patience that has an end; once text was sent, nothing is tried again.
 
-use std::time::Duration;
+use std::time::{Duration, Instant, SystemTime};
 
 use serde_json::{Value, json};
 use warp2api_integration_tests::{House, HouseBuilder, ask, json_of};
 use warp2api_proto::token_pool::v1::token_pool_client::TokenPoolClient;
 use warp2api_proto::token_pool::v1::{
-    AcquireCredentialRequest, CredentialOutcome, ReportCredentialOutcomeRequest,
+    AcquireCredentialRequest, CredentialOutcome, Lease, ReportCredentialOutcomeRequest,
 };
 use warp2api_upstream_sim::{
     Cut, ExchangeScenario, Fingerprint, Finish, Part, Refusal, Scenario, Simulator, SimulatorConfig, ToolCall,
@@ -237,6 +237,19 @@ async fn a_fault_of_the_upstream_that_passes_is_not_seen() {
 }
 
 #[tokio::test]
+async fn an_upstream_in_trouble_gets_a_pause_that_grows() {
+    let pause = Duration::from_millis(40);
+    let house = tiers().tune(move |config| config.chat.retry_pause = pause).start().await;
+    house.simulator.enqueue_times(2, &Scenario::refuse(Refusal::unavailable()));
+    let started = Instant::now();
+
+    assert_eq!(see(&house, false).await, (200, json!("served")));
+
+    assert!(started.elapsed() >= 3 * pause, "one pause, and one of twice its length");
+    house.close().await;
+}
+
+#[tokio::test]
 async fn patience_with_the_upstream_ends() {
     let house = tiers().start().await;
     for (name, fault, status, code) in faults_of_the_upstream() {
@@ -349,17 +362,35 @@ async fn a_bearer_that_ran_out_is_renewed_and_the_turn_goes_through() {
 
 /// The bearer the pool hands out now.
 async fn bearer(house: &House) -> String {
+    lease(house, AcquireCredentialRequest::default()).await.bearer
+}
+
+/// A lease that is given back already.
+async fn lease(house: &House, request: AcquireCredentialRequest) -> Lease {
     let mut pool = TokenPoolClient::new(house.channel(&house.token_pool).await);
-    let lease = pool.acquire_credential(AcquireCredentialRequest::default()).await.unwrap();
-    let lease = lease.into_inner().lease.unwrap();
+    let lease = pool.acquire_credential(request).await.unwrap().into_inner().lease.unwrap();
     pool.report_credential_outcome(ReportCredentialOutcomeRequest {
-        lease_id: lease.lease_id,
+        lease_id: lease.lease_id.clone(),
         outcome: CredentialOutcome::Abandoned.into(),
         ..Default::default()
     })
     .await
     .unwrap();
-    lease.bearer
+    lease
+}
+
+#[tokio::test]
+async fn a_lease_lasts_as_long_as_a_turn_may() {
+    let house = tiers().settings(|settings| settings.turn_timeout = Some("7200".into())).start().await;
+    let wanted = Duration::from_secs(7260).try_into().ok();
+    let request = AcquireCredentialRequest { lease_duration: wanted, ..Default::default() };
+    let now = SystemTime::now();
+
+    let lease = lease(&house, request).await;
+
+    let expires = SystemTime::try_from(lease.expire_time.unwrap()).unwrap();
+    assert!(expires.duration_since(now).unwrap() > Duration::from_secs(7200));
+    house.close().await;
 }
 
 #[tokio::test]

@@ -235,6 +235,7 @@ fn build_pool(config: &Config, endpoint: HttpEndpoint) -> anyhow::Result<Pool> {
     let exchange =
         TokenExchange { endpoint, url: config.token_url.0.clone(), fallback_url: None, headers: Vec::new() };
     let mut pool = PoolConfig::default();
+    pool.max_lease_duration = pool.max_lease_duration.max(config.chat.lease_duration());
     if let Some(most) = config.max_in_flight {
         pool.max_in_flight = most;
     }

@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+/// A lease outlives its turn by this, so that it never expires under one that runs.
+const LEASE_MARGIN: Duration = Duration::from_secs(60);
+
 use http::{HeaderName, HeaderValue};
 
 /// How chat turns run.
@@ -43,6 +46,13 @@ pub struct ResumeLimits {
     pub bytes: usize,
     /// How long a conversation is kept after its last turn.
     pub idle: Duration,
+}
+
+impl ChatConfig {
+    /// How long a turn leases its credential. The pool must allow leases of that length.
+    pub fn lease_duration(&self) -> Duration {
+        self.clocks.lifetime.saturating_add(LEASE_MARGIN)
+    }
 }
 
 /// How history travels.

@@ -28,8 +28,6 @@ use crate::upstream::{Answer, Upstream};
 
 /// How long a turn waits for a credential when all that could serve are in use.
 const MAX_WAIT: Duration = Duration::from_secs(30);
-/// A lease outlives its stream by this, so that it never expires under a turn that runs.
-const LEASE_MARGIN: Duration = Duration::from_secs(60);
 
 /// What every turn needs.
 #[derive(Debug)]
@@ -66,7 +64,7 @@ impl Turns {
         preferred: String,
         plan: impl Fn(OnCredential<'_>) -> Sending<P>,
     ) -> Result<TurnStream<P>, Failure> {
-        let lease_duration = self.config.clocks.lifetime + LEASE_MARGIN;
+        let lease_duration = self.config.lease_duration();
         let mut excluded = Vec::new();
         let mut renewed = HashSet::new();
         let mut retries = 0;
