@@ -1,22 +1,17 @@
 //! Credentials that fail: the next one serves and the caller sees nothing; faults of the upstream are met with
 //! patience that has an end; once text was sent, nothing is tried again.
 
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use warp2api_integration_tests::{House, HouseBuilder, ask, json_of};
-use warp2api_proto::token_pool::v1::token_pool_client::TokenPoolClient;
-use warp2api_proto::token_pool::v1::{
-    AcquireCredentialRequest, CredentialOutcome, Lease, ReportCredentialOutcomeRequest,
-};
 use warp2api_upstream_sim::{
-    Cut, ExchangeScenario, Fingerprint, Finish, Part, Refusal, Scenario, Simulator, SimulatorConfig, ToolCall,
+    Cut, Fingerprint, Finish, Part, Refusal, Scenario, Simulator, SimulatorConfig, ToolCall,
 };
 
 const PERSONAL: &str = "wk-personal";
-const SHARED: &str = "wk-shared";
+pub(crate) const SHARED: &str = "wk-shared";
 const ANONYMOUS: &str = "wk-anonymous";
-const REFRESH_TOKEN: &str = "a-refresh-token";
 
 /// A house with a credential in each tier, and none but these.
 fn tiers() -> HouseBuilder {
@@ -29,18 +24,8 @@ fn tiers() -> HouseBuilder {
     })
 }
 
-/// A house with a refresh token, and an API key in the next tier.
-fn refreshable() -> HouseBuilder {
-    let config = SimulatorConfig::without_credentials().exchanging(REFRESH_TOKEN).accepting(SHARED);
-    hasty(config).settings(|settings| {
-        settings.warp_refresh_token = Some(REFRESH_TOKEN.into());
-        settings.warp_shared_tokens = Some(SHARED.into());
-        settings.warp_firebase_api_key = Some("a-web-key".into());
-    })
-}
-
 /// A house on an upstream behind a port that does not wait for long between two attempts.
-fn hasty(config: SimulatorConfig) -> HouseBuilder {
+pub(crate) fn hasty(config: SimulatorConfig) -> HouseBuilder {
     House::builder()
         .simulator(Simulator::new(config))
         .remote_upstream()
@@ -48,7 +33,7 @@ fn hasty(config: SimulatorConfig) -> HouseBuilder {
 }
 
 /// Whose bearer each chat came with.
-fn asked(house: &House) -> Vec<&'static str> {
+pub(crate) fn asked(house: &House) -> Vec<&'static str> {
     let name = |bearer: Option<Fingerprint>| {
         let known = [PERSONAL, SHARED, ANONYMOUS];
         known.into_iter().find(|known| bearer == Some(Fingerprint::of(known))).unwrap_or("another")
@@ -57,7 +42,7 @@ fn asked(house: &House) -> Vec<&'static str> {
 }
 
 /// Sends a chat, streamed or whole, and gives what a caller sees: the status, and the text or the error.
-async fn see(house: &House, stream: bool) -> (u16, Value) {
+pub(crate) async fn see(house: &House, stream: bool) -> (u16, Value) {
     let mut chat = ask("say exactly: served");
     chat["stream"] = json!(stream);
     let response = house.post(&chat).await;
@@ -337,101 +322,5 @@ async fn an_operator_can_have_a_used_up_quota_told() {
     let house = tiers().settings(|settings| settings.on_quota = Some("fail".into())).start().await;
     house.simulator.on_bearer(PERSONAL, Scenario::refuse(Refusal::overloaded()));
     assert_eq!(see(&house, false).await, (200, json!("served")));
-    house.close().await;
-}
-
-#[tokio::test]
-async fn a_bearer_that_ran_out_is_renewed_and_the_turn_goes_through() {
-    let house = refreshable().start().await;
-    assert_eq!(see(&house, false).await, (200, json!("served")));
-    assert_eq!(house.record().exchanges().len(), 1);
-    let exchange = house.record().exchanges()[0].clone();
-    assert_eq!(exchange.field("refresh_token"), Some(Fingerprint::of(REFRESH_TOKEN).to_string().as_str()));
-
-    house.simulator.expire_bearer(&bearer(&house).await);
-    house.record().clear();
-    assert_eq!(see(&house, true).await, (200, json!("served")));
-
-    let chats = house.record().chats();
-    let statuses: Vec<_> = chats.iter().map(|chat| chat.status).collect();
-    assert_eq!((statuses, house.record().exchanges().len()), (vec![Some(401), Some(200)], 1));
-    assert_ne!(chats[0].bearer, chats[1].bearer);
-    assert_eq!(asked(&house), ["another"; 2], "the same credential");
-    house.close().await;
-}
-
-/// The bearer the pool hands out now.
-async fn bearer(house: &House) -> String {
-    lease(house, AcquireCredentialRequest::default()).await.bearer
-}
-
-/// A lease that is given back already.
-async fn lease(house: &House, request: AcquireCredentialRequest) -> Lease {
-    let mut pool = TokenPoolClient::new(house.channel(&house.token_pool).await);
-    let lease = pool.acquire_credential(request).await.unwrap().into_inner().lease.unwrap();
-    pool.report_credential_outcome(ReportCredentialOutcomeRequest {
-        lease_id: lease.lease_id.clone(),
-        outcome: CredentialOutcome::Abandoned.into(),
-        ..Default::default()
-    })
-    .await
-    .unwrap();
-    lease
-}
-
-#[tokio::test]
-async fn a_lease_lasts_as_long_as_a_turn_may() {
-    let house = tiers().settings(|settings| settings.turn_timeout = Some("7200".into())).start().await;
-    let wanted = Duration::from_secs(7260).try_into().ok();
-    let request = AcquireCredentialRequest { lease_duration: wanted, ..Default::default() };
-    let now = SystemTime::now();
-
-    let lease = lease(&house, request).await;
-
-    let expires = SystemTime::try_from(lease.expire_time.unwrap()).unwrap();
-    assert!(expires.duration_since(now).unwrap() > Duration::from_secs(7200));
-    house.close().await;
-}
-
-#[tokio::test]
-async fn a_renewed_bearer_that_is_refused_too_is_not_renewed_again() {
-    let house = refreshable().start().await;
-    house.simulator.enqueue_times(2, &Scenario::refuse(Refusal::unauthorized("invalid token")));
-
-    assert_eq!(see(&house, false).await, (200, json!("served")));
-
-    assert_eq!(asked(&house), ["another", "another", SHARED]);
-    assert_eq!(house.record().exchanges().len(), 2);
-    house.close().await;
-}
-
-#[tokio::test]
-async fn a_refresh_token_that_is_void_is_passed_over() {
-    for fault in [
-        ExchangeScenario::error("TOKEN_EXPIRED"),
-        ExchangeScenario::error("USER_DISABLED"),
-        ExchangeScenario::refuse(Refusal::unavailable()),
-    ] {
-        let house = refreshable().start().await;
-        house.simulator.on_refresh_token(REFRESH_TOKEN, fault);
-
-        assert_eq!(see(&house, true).await, (200, json!("served")));
-
-        assert_eq!(asked(&house), [SHARED]);
-        house.close().await;
-    }
-}
-
-#[tokio::test]
-async fn without_any_access_token_the_caller_is_told_to_come_back() {
-    let house = refreshable().settings(|settings| settings.warp_shared_tokens = None).start().await;
-    house.simulator.on_refresh_token(REFRESH_TOKEN, ExchangeScenario::refuse(Refusal::unavailable()));
-
-    let response = house.post(&ask("hello")).await;
-
-    assert_eq!(response.status(), 503);
-    assert!(response.headers().contains_key("retry-after"));
-    assert_eq!(json_of(response).await["error"]["code"], "credential_refresh_failed");
-    assert_eq!(asked(&house), [""; 0]);
     house.close().await;
 }
