@@ -102,6 +102,8 @@ pub(crate) enum Load {
     Burst,
     /// Replies of 100 chunks, one every 5 ms: what a stream costs, system calls included.
     Paced,
+    /// Replies of 20 chunks, one every 100 ms: for `--at-once 1000` and the memory it takes. Not asked for by default.
+    Slow,
     /// Replies of one chunk: what a request costs.
     Short,
     /// One request at a time, ten chunks, one every 3 ms: how long the first one takes when nothing else happens.
@@ -113,6 +115,7 @@ impl std::fmt::Display for Load {
         f.write_str(match self {
             Self::Burst => "burst",
             Self::Paced => "paced",
+            Self::Slow => "slow",
             Self::Short => "short",
             Self::Idle => "idle",
         })
@@ -125,6 +128,7 @@ impl Load {
         match self {
             Self::Burst => "100 chunks, all at once",
             Self::Paced => "100 chunks, one every 5 ms",
+            Self::Slow => "20 chunks, one every 100 ms",
             Self::Short => "one chunk",
             Self::Idle => "idle: 10 chunks, one every 3 ms",
         }
@@ -135,6 +139,7 @@ impl Load {
         match self {
             Self::Burst => (100, Duration::ZERO),
             Self::Paced => (100, Duration::from_millis(5)),
+            Self::Slow => (20, Duration::from_millis(100)),
             Self::Short => (1, Duration::ZERO),
             Self::Idle => (10, Duration::from_millis(3)),
         }
