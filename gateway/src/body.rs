@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http::HeaderMap;
 use http::header::CONTENT_LENGTH;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
-use warp2api_openai::error::Problem;
+use warp2api_dialects::error::Problem;
 use warp2api_proto::error::v1::ErrorReason;
 
 /// How much of a body that is too large is thrown away so that its sender gets to read the answer.

@@ -1,7 +1,7 @@
 //! The header by which a caller names a conversation to go on with. OpenAI's dialect has no word for it.
 
 use http::{HeaderMap, HeaderName, HeaderValue};
-use warp2api_openai::error::Problem;
+use warp2api_dialects::error::Problem;
 use warp2api_proto::error::v1::ErrorReason;
 use warp2api_proto::warp_chat::v1::stream_chat_response::Event;
 use warp2api_proto::warp_chat::v1::{Resume, StreamChatResponse};

@@ -4,7 +4,7 @@ use axum::response::{IntoResponse, Response};
 use http::header::CONTENT_TYPE;
 use http::{HeaderName, HeaderValue, StatusCode};
 use tonic::Status;
-use warp2api_openai::error::{Problem, param_of_field};
+use warp2api_dialects::error::{Problem, param_of_field};
 use warp2api_proto::error::v1::ErrorReason;
 use warp2api_rpc::Failure;
 

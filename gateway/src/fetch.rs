@@ -26,8 +26,8 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 use reqwest::redirect::Policy;
 use reqwest::{Client, Response, Url};
 use tokio::time::{Instant, timeout_at};
-use warp2api_openai::error::Problem;
-use warp2api_openai::{FetchedImages, MAX_IMAGE_BYTES, RemoteImage};
+use warp2api_dialects::error::Problem;
+use warp2api_dialects::{FetchedImages, MAX_IMAGE_BYTES, RemoteImage};
 
 use self::error::FetchError;
 use self::resolver::{LookUp, NoPermittedAddress, PermittedAddresses};

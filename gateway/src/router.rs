@@ -8,7 +8,7 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use http::{HeaderName, HeaderValue};
-use warp2api_openai::error::Problem;
+use warp2api_dialects::error::Problem;
 use warp2api_proto::error::v1::ErrorReason;
 use warp2api_proto::warp_chat::v1::warp_chat_client::WarpChatClient;
 use warp2api_rpc::{GrpcEndpoint, MAX_MESSAGE_BYTES};

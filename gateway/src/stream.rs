@@ -14,8 +14,8 @@ use futures_util::future::BoxFuture;
 use http_body::{Body, Frame};
 use tokio::time::{Instant, Sleep};
 use tonic::{Response, Status, Streaming};
-use warp2api_openai::ChunkStream;
-use warp2api_openai::error::Problem;
+use warp2api_dialects::ChunkStream;
+use warp2api_dialects::error::Problem;
 use warp2api_proto::warp_chat::v1::StreamChatResponse;
 
 use crate::config::{GatewayConfig, KeepAliveForm};

@@ -1,8 +1,8 @@
 //! Why an image was not fetched, in words for the caller. They tell nothing of the network around us: whatever is not
 //! public sounds the same, and so does whatever goes wrong with a server.
 
-use warp2api_openai::error::Problem;
-use warp2api_openai::{MAX_IMAGE_BYTES, RemoteImage};
+use warp2api_dialects::error::Problem;
+use warp2api_dialects::{MAX_IMAGE_BYTES, RemoteImage};
 use warp2api_proto::error::v1::ErrorReason;
 
 use super::{MAX_REDIRECTS, target};

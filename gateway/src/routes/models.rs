@@ -5,7 +5,7 @@ use axum::response::{IntoResponse, Response};
 use http::HeaderMap;
 use http::header::CONTENT_TYPE;
 use tokio::time::Instant;
-use warp2api_openai::models;
+use warp2api_dialects::models;
 use warp2api_proto::warp_chat::v1::{GetChatModelRequest, ListChatModelsRequest};
 use warp2api_rpc::CallContext;
 

@@ -47,14 +47,14 @@ fn nobody_knows_more_than_the_architecture_says() {
 
     assert_eq!(ours("warp2api-proto"), BTreeSet::new());
     assert_eq!(ours("warp2api-rpc"), proto);
-    assert_eq!(ours("warp2api-openai"), proto);
+    assert_eq!(ours("warp2api-dialects"), proto);
     assert_eq!(ours("warp2api-upstream-sim"), proto);
     for service in ["warp2api-codec", "warp2api-token-pool", "warp2api-warp-chat"] {
         assert_eq!(ours(service), plumbing, "{service} knows the contract and the plumbing");
     }
     assert_eq!(
         ours("warp2api-gateway"),
-        BTreeSet::from(["warp2api-openai", "warp2api-proto", "warp2api-rpc"])
+        BTreeSet::from(["warp2api-dialects", "warp2api-proto", "warp2api-rpc"])
     );
     let server = ours("warp2api-server");
     for service in SERVICES {
@@ -64,9 +64,9 @@ fn nobody_knows_more_than_the_architecture_says() {
 
 #[test]
 fn the_openai_mapping_cannot_wait() {
-    let used = &arrows()["warp2api-openai"];
+    let used = &arrows()["warp2api-dialects"];
     for io in ["tokio", "axum", "hyper", "reqwest", "tonic", "futures-util"] {
-        assert!(!used.contains(io), "warp2api-openai uses {io}");
+        assert!(!used.contains(io), "warp2api-dialects uses {io}");
     }
 }
 
@@ -206,8 +206,8 @@ fn errors() -> String {
          it is the last frame, and no `[DONE]` follows.\n\n\
          | reason | meaning | gRPC code | HTTP | `type` | `code` | tried again |\n| --- | --- | --- | --- | --- | --- | --- |\n"
     );
-    let rows = warp2api_openai::errors_markdown_rows();
-    for (reason, row) in warp2api_openai::error::reasons().zip(rows) {
+    let rows = warp2api_dialects::errors_markdown_rows();
+    for (reason, row) in warp2api_dialects::error::reasons().zip(rows) {
         let meaning = comments.get(reason.as_str_name()).map_or("", String::as_str);
         let code = format!("{:?}", warp2api_rpc::reason::code(reason));
         let [name, status, kind, word, retry] = row;
@@ -222,7 +222,7 @@ fn parameters() -> String {
          reaches the model. *Enforced*: the upstream knows no such thing, this service does it. *Refused*: an error that \
          names it, since silence would give a wrong answer. *Ignored*: named in the header `x-warp2api-ignored` of the \
          answer. Unknown parameters are ignored in the same way.\n\n{}",
-        warp2api_openai::parameters_markdown()
+        warp2api_dialects::parameters_markdown()
     )
 }
 
