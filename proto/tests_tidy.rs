@@ -47,6 +47,21 @@ fn a_method_has_a_request_and_a_response_of_its_own_name() {
     }
 }
 
+/// What has no REST route says so where it is described, for `no REST route` is what a reader looks for.
+#[test]
+fn a_method_has_a_rest_route_or_says_why_not() {
+    let http = pool().get_extension_by_name("google.api.http").unwrap();
+    for method in our_methods() {
+        let file = method.parent_file();
+        let info = file.file_descriptor_proto().source_code_info.as_ref().unwrap();
+        let comment = info.location.iter().find(|location| location.path == method.path());
+        let comment = comment.map_or("", |location| location.leading_comments());
+        let words: Vec<_> = comment.split_whitespace().collect();
+        let without = words.join(" ").contains("no REST route");
+        assert_ne!(method.options().has_extension(&http), without, "{}", method.full_name());
+    }
+}
+
 #[test]
 fn a_package_is_its_directory_and_ends_in_its_version() {
     let files = our_files();

@@ -34,6 +34,9 @@ use crate::upstream::{Upstream, UpstreamConfigError};
 use crate::warp::events::Reducer;
 use crate::warp::request::{self, OfferedTool};
 
+/// What the resource names of models begin with.
+const COLLECTION: &str = "chatModels/";
+
 /// The service.
 #[derive(Debug, Clone)]
 pub struct WarpChatService {
@@ -73,7 +76,8 @@ impl WarpChatService {
         let delivery = warp2api_proto::warp_chat::v1::Delivery::try_from(chat.delivery)
             .map_err(|_| Failure::invalid("delivery", "is not a known value"))?;
         let config = &self.turns.config;
-        let model = self.models.resolve(&chat.model, &chat.reasoning_effort).to_owned();
+        let asked = chat.model.strip_prefix(COLLECTION).unwrap_or(&chat.model);
+        let model = self.models.resolve(asked, &chat.reasoning_effort).to_owned();
         let context = request::Context {
             config,
             model: &model,
@@ -170,7 +174,7 @@ impl WarpChat for WarpChatService {
         request: Request<GetChatModelRequest>,
     ) -> Result<Response<GetChatModelResponse>, Status> {
         let name = request.into_inner().name;
-        let Some(id) = name.strip_prefix("chatModels/") else {
+        let Some(id) = name.strip_prefix(COLLECTION) else {
             return Err(Failure::invalid("name", "must begin with `chatModels/`").into());
         };
         let chat_model = self.models.get(id).ok_or_else(|| {
