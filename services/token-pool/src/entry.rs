@@ -127,6 +127,11 @@ impl Entry {
         self.last_granted_time = Some(now);
     }
 
+    /// A lease was handed out to somebody who had left.
+    pub(crate) fn ungranted(&mut self) {
+        self.granted_count = self.granted_count.saturating_sub(1);
+    }
+
     /// The access token, if it can still be handed out.
     pub(crate) fn bearer(&self, now: SystemTime, config: &PoolConfig) -> Option<Bearer> {
         let token = self.usable_token(now, config)?;
@@ -216,14 +221,15 @@ impl Entry {
         }
     }
 
-    /// Takes note of how an exchange went. A rotated refresh token replaces the old one before anything else can
-    /// use the access token.
+    /// Replaces the refresh token by the one that came in its stead.
+    pub(crate) fn rotate(&mut self, rotated: Secret) {
+        self.secret = rotated;
+    }
+
+    /// Takes note of how an exchange went. A rotated refresh token was kept before.
     pub(crate) fn exchanged(&mut self, result: &Result<Exchanged, ExchangeError>, context: &Context<'_>) {
         match result {
             Ok(exchanged) => {
-                if let Some(rotated) = &exchanged.refresh_token {
-                    self.secret = rotated.clone();
-                }
                 self.serial += 1;
                 let life = exchanged.expires.map(|expires| until(expires, context.now));
                 self.token = Some(AccessToken {

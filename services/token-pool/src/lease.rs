@@ -64,6 +64,8 @@ pub(crate) struct LeaseRecord {
     /// Which of the credential's access tokens the caller got.
     pub(crate) token_serial: u64,
     pub(crate) expires: Instant,
+    /// Whether the caller has it. Until then the slot is only kept for it.
+    pub(crate) lent: bool,
 }
 
 /// The leases that are out.
@@ -120,6 +122,7 @@ mod tests {
                 grant: expires,
                 token_serial: 0,
                 expires: second(expires),
+                lent: true,
             };
             table.insert(LeaseId::new(id), record);
         }

@@ -17,6 +17,7 @@ pub mod credential;
 mod entry;
 pub mod error;
 pub mod exchange;
+mod grant;
 mod jwt;
 pub mod lease;
 mod open;

@@ -1,5 +1,5 @@
-//! The pool itself: a cloneable handle. What it does under its lock is in `open`, the way to a lease in `waiting`,
-//! the renewal of access tokens in [`refresh`](crate::refresh).
+//! The pool itself: a cloneable handle. What it does while it is open is in `open`, the way to a lease in `waiting`
+//! and `grant`, the renewal of access tokens in [`refresh`](crate::refresh).
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -16,6 +16,7 @@ use crate::entry::Entry;
 use crate::error::Error;
 use crate::exchange::TokenExchange;
 use crate::lease::{Lease, LeaseId, LeaseTable};
+use crate::open::Open;
 use crate::state::{Event, Outcome};
 use crate::view::{CredentialView, Cursor, PoolStatus, status};
 use crate::waiting::Waiter;
@@ -126,15 +127,13 @@ impl Pool {
         let mut wish = Wish { excluded: request.excluded, preferred: request.preferred };
         let mut passed_over = false;
         loop {
-            let reservation = match self.reserve(&wish, deadline).await {
-                Ok(reservation) => reservation,
+            let grant = match self.grant(wish.clone(), duration, deadline).await {
+                Ok(grant) => grant,
                 Err(error) if passed_over => return Err(error.after_failed_refresh()),
                 Err(error) => return Err(error),
             };
-            let credential = reservation.credential().clone();
-            if let Some(bearer) = reservation.bearer().await
-                && let Some(lease) = reservation.into_lease(bearer, duration)
-            {
+            let credential = grant.credential.clone();
+            if let Some(lease) = grant.into_lease().await? {
                 return Ok(lease);
             }
             passed_over = true;
@@ -142,59 +141,88 @@ impl Pool {
         }
     }
 
-    /// Ends a lease and takes note of how the credential fared. The credential as it is then.
+    /// Ends a lease and takes note of how the credential fared. The credential as it is then. That an account is
+    /// blocked is stored for good before this returns.
     ///
     /// # Errors
     /// [`Error::LeaseNotFound`] if the lease was reported before or has expired.
-    pub fn report(&self, report: &Report) -> Result<CredentialView, Error> {
-        let mut open = self.open();
-        let lease = open.inner.leases.remove(&report.lease).ok_or(Error::LeaseNotFound)?;
-        open.change(&lease.credential, |entry, context| {
-            entry.return_slot(lease.grant);
-            entry.report(report.outcome, report.retry_after, report.detail.as_deref(), &lease, context);
-        })
+    pub async fn report(&self, report: Report) -> Result<CredentialView, Error> {
+        let lasting = report.outcome == Outcome::Blocked;
+        let operation = move |open: &mut Open<'_>| open.report(&report);
+        if lasting { self.transact_durably(operation).await? } else { self.transact(operation).await? }
     }
 
     /// Shows credentials, best tier first, from after `cursor` on; and where to go on if there are more.
-    pub fn list(&self, cursor: Option<Cursor>, limit: usize) -> (Vec<CredentialView>, Option<Cursor>) {
-        let open = self.open();
-        let mut rest = open.inner.entries.iter().filter(|entry| cursor.is_none_or(|c| entry.cursor() > c));
-        let page: Vec<_> = rest.by_ref().take(limit.max(1)).collect();
-        let next = rest.next().and_then(|_| page.last().map(|entry| entry.cursor()));
-        (page.into_iter().map(|entry| CredentialView::of(entry, open.wall)).collect(), next)
+    ///
+    /// # Errors
+    /// When the pool cannot be asked.
+    pub async fn list(
+        &self,
+        cursor: Option<Cursor>,
+        limit: usize,
+    ) -> Result<(Vec<CredentialView>, Option<Cursor>), Error> {
+        self.transact(move |open| {
+            let mut rest =
+                open.inner.entries.iter().filter(|entry| cursor.is_none_or(|c| entry.cursor() > c));
+            let page: Vec<_> = rest.by_ref().take(limit.max(1)).collect();
+            let next = rest.next().and_then(|_| page.last().map(|entry| entry.cursor()));
+            (page.into_iter().map(|entry| CredentialView::of(entry, open.wall)).collect(), next)
+        })
+        .await
     }
 
     /// Shows one credential.
     ///
     /// # Errors
     /// [`Error::CredentialNotFound`].
-    pub fn get(&self, id: &CredentialId) -> Result<CredentialView, Error> {
-        let open = self.open();
-        let entry = open.inner.entries.iter().find(|entry| entry.id == *id);
-        let entry = entry.ok_or_else(|| Error::CredentialNotFound(id.clone()))?;
-        Ok(CredentialView::of(entry, open.wall))
+    pub async fn get(&self, id: &CredentialId) -> Result<CredentialView, Error> {
+        let id = id.clone();
+        self.transact(move |open| Ok(CredentialView::of(open.find(&id)?, open.wall))).await?
     }
 
     /// Counts the pool.
-    pub fn status(&self) -> PoolStatus {
-        let open = self.open();
-        status(&open.inner.entries, open.wall)
+    ///
+    /// # Errors
+    /// When the pool cannot be asked.
+    pub async fn status(&self) -> Result<PoolStatus, Error> {
+        self.transact(|open| status(&open.inner.entries, open.wall)).await
     }
 
     /// Switches a credential off until [`recover`](Self::recover). Leases that are out go on.
     ///
     /// # Errors
     /// [`Error::CredentialNotFound`].
-    pub fn switch_off(&self, id: &CredentialId) -> Result<CredentialView, Error> {
-        self.open().change(id, |entry, context| entry.decide(Event::SwitchedOff, context))
+    pub async fn switch_off(&self, id: &CredentialId) -> Result<CredentialView, Error> {
+        self.decide(id, Event::SwitchedOff).await
     }
 
     /// Makes a credential active again, whatever it was: what is held against it is forgotten.
     ///
     /// # Errors
     /// [`Error::CredentialNotFound`].
-    pub fn recover(&self, id: &CredentialId) -> Result<CredentialView, Error> {
-        self.open().change(id, |entry, context| entry.decide(Event::Recovered, context))
+    pub async fn recover(&self, id: &CredentialId) -> Result<CredentialView, Error> {
+        self.decide(id, Event::Recovered).await
+    }
+
+    async fn decide(&self, id: &CredentialId, event: Event) -> Result<CredentialView, Error> {
+        let id = id.clone();
+        self.transact_durably(move |open| open.change(&id, |entry, context| entry.decide(event, context)))
+            .await?
+    }
+
+    /// When a slot can become free without anybody reporting, as far as this process knows.
+    pub(crate) fn next_event(&self) -> Option<Instant> {
+        self.lock().next_event(self.core.clock.now(), Instant::now())
+    }
+}
+
+impl Open<'_> {
+    fn report(&mut self, report: &Report) -> Result<CredentialView, Error> {
+        let lease = self.inner.leases.remove(&report.lease).ok_or(Error::LeaseNotFound)?;
+        self.change(&lease.credential, |entry, context| {
+            entry.return_slot(lease.grant);
+            entry.report(report.outcome, report.retry_after, report.detail.as_deref(), &lease, context);
+        })
     }
 }
 

@@ -17,7 +17,9 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::until;
 use crate::credential::CredentialId;
 use crate::entry::Entry;
+use crate::error::Error;
 use crate::exchange::{ExchangeError, Exchanged};
+use crate::open::Open;
 use crate::pool::Pool;
 
 /// Exchanges the background task starts at once.
@@ -40,7 +42,8 @@ pub(crate) struct Flight {
 pub async fn run(pool: Pool, shutdown: CancellationToken) {
     let mut flights = FuturesUnordered::new();
     loop {
-        let rest = pool.join_exchanges(&flights);
+        let (started, rest) = pool.join_exchanges(flights.len()).await;
+        flights.extend(started);
         tokio::select! {
             () = shutdown.cancelled() => break,
             Some(_) = flights.next() => {}
@@ -72,47 +75,71 @@ impl Pool {
         let (id, refresh_token) = (entry.id.clone(), entry.refresh_token());
         let future = async move {
             let result = exchange.run(&refresh_token, timeout, || clock.now()).await;
-            core.upgrade().is_some_and(|core| Self { core }.finish_exchange(&id, &result))
+            match core.upgrade() {
+                Some(core) => Self { core }.finish_exchange(id, result).await,
+                None => false,
+            }
         };
         future.boxed().shared()
     }
 
-    /// Stores how an exchange went, a rotated refresh token first, before anybody hears of it.
-    fn finish_exchange(&self, id: &CredentialId, result: &Result<Exchanged, ExchangeError>) -> bool {
-        match result {
+    /// Stores how an exchange went, a rotated refresh token first and for good, before anybody hears of it.
+    async fn finish_exchange(&self, id: CredentialId, result: Result<Exchanged, ExchangeError>) -> bool {
+        match &result {
             Ok(_) => tracing::debug!(credential.id = id.as_str(), "access token renewed"),
             Err(error) => {
                 tracing::warn!(credential.id = id.as_str(), error = %error, "access token not renewed")
             }
         }
-        let stored = self.open().change(id, |entry, context| {
+        let renewed = result.is_ok();
+        let kept = self.keep_exchange(id.clone(), result).await;
+        if let Some(entry) = self.lock().entries.iter_mut().find(|entry| entry.id == id) {
             entry.flight = None;
-            entry.exchanged(result, context);
-        });
+        }
         self.core.refresher.notify_one();
-        stored.is_ok() && result.is_ok()
+        kept.is_ok() && renewed
     }
 
-    /// Adds the exchanges that are under way, and those that are due, to the ones the background task waits for.
-    /// How long it can sleep.
-    fn join_exchanges(&self, flights: &FuturesUnordered<FlightFuture>) -> Duration {
-        let mut open = self.open();
-        let wall = open.wall;
-        let mut rest = MAX_SLEEP;
-        for entry in &mut open.inner.entries {
-            if let Some(flight) = entry.flight.as_mut().filter(|flight| !flight.joined) {
-                flight.joined = true;
-                flights.push(flight.future.clone());
-            }
-            let Some(due) = entry.exchange_due(&self.core.config) else { continue };
-            if due > wall {
-                rest = rest.min(until(due, wall));
-            } else if flights.len() < MAX_STARTED {
-                let future = self.begin(entry);
-                entry.flight = Some(Flight { future: future.clone(), joined: true });
-                flights.push(future);
-            }
+    async fn keep_exchange(
+        &self,
+        id: CredentialId,
+        result: Result<Exchanged, ExchangeError>,
+    ) -> Result<(), Error> {
+        if let Ok(Exchanged { refresh_token: Some(rotated), .. }) = &result {
+            let (id, rotated) = (id.clone(), rotated.clone());
+            self.transact_durably(move |open| open.change(&id, |entry, _| entry.rotate(rotated))).await??;
         }
-        rest
+        let change = move |open: &mut Open<'_>| {
+            open.change(&id, |entry, context| {
+                entry.flight = None;
+                entry.exchanged(&result, context);
+            })
+        };
+        self.transact(change).await?.map(drop)
+    }
+
+    /// The exchanges that the background task is to wait for besides the `waited_for` it has: those that are under
+    /// way, and those that are due. How long it can sleep.
+    async fn join_exchanges(&self, waited_for: usize) -> (Vec<FlightFuture>, Duration) {
+        let joined = self.transact(move |open| {
+            let (wall, pool) = (open.wall, open.pool);
+            let (mut started, mut rest) = (Vec::new(), MAX_SLEEP);
+            for entry in &mut open.inner.entries {
+                if let Some(flight) = entry.flight.as_mut().filter(|flight| !flight.joined) {
+                    flight.joined = true;
+                    started.push(flight.future.clone());
+                }
+                let Some(due) = entry.exchange_due(&pool.core.config) else { continue };
+                if due > wall {
+                    rest = rest.min(until(due, wall));
+                } else if waited_for + started.len() < MAX_STARTED {
+                    let future = pool.begin(entry);
+                    entry.flight = Some(Flight { future: future.clone(), joined: true });
+                    started.push(future);
+                }
+            }
+            (started, rest)
+        });
+        joined.await.unwrap_or_else(|_| (Vec::new(), MAX_SLEEP))
     }
 }

@@ -54,7 +54,7 @@ impl TokenPool for TokenPoolService {
         request: Request<ReportCredentialOutcomeRequest>,
     ) -> Result<Response<ReportCredentialOutcomeResponse>, Status> {
         let report = read_report(request.into_inner())?;
-        let view = self.pool.report(&report).map_err(status)?;
+        let view = self.pool.report(report).await.map_err(status)?;
         Ok(Response::new(ReportCredentialOutcomeResponse { credential: Some(convert::credential(view)) }))
     }
 
@@ -63,7 +63,8 @@ impl TokenPool for TokenPoolService {
         request: Request<ListCredentialsRequest>,
     ) -> Result<Response<ListCredentialsResponse>, Status> {
         let ListCredentialsRequest { page_size, page_token } = request.into_inner();
-        let (views, next) = self.pool.list(convert::cursor(&page_token)?, read_page_size(page_size)?);
+        let page = self.pool.list(convert::cursor(&page_token)?, read_page_size(page_size)?);
+        let (views, next) = page.await.map_err(status)?;
         let credentials = views.into_iter().map(convert::credential).collect();
         let next_page_token = convert::page_token(next);
         Ok(Response::new(ListCredentialsResponse { credentials, next_page_token }))
@@ -74,7 +75,7 @@ impl TokenPool for TokenPoolService {
         request: Request<GetCredentialRequest>,
     ) -> Result<Response<GetCredentialResponse>, Status> {
         let id = convert::credential_id(&request.get_ref().name, "name")?;
-        let view = self.pool.get(&id).map_err(status)?;
+        let view = self.pool.get(&id).await.map_err(status)?;
         Ok(Response::new(GetCredentialResponse { credential: Some(convert::credential(view)) }))
     }
 
@@ -82,7 +83,7 @@ impl TokenPool for TokenPoolService {
         &self,
         _request: Request<GetPoolStatusRequest>,
     ) -> Result<Response<GetPoolStatusResponse>, Status> {
-        Ok(Response::new(convert::status(&self.pool.status())))
+        Ok(Response::new(convert::status(&self.pool.status().await.map_err(status)?)))
     }
 }
 

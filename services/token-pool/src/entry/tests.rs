@@ -52,7 +52,13 @@ impl Bench {
         self.entry.take_slot(self.grant);
         self.entry.granted(at(self.second));
         let credential = self.entry.id.clone();
-        LeaseRecord { credential, grant: self.grant, token_serial: serial, expires: Instant::now() }
+        LeaseRecord {
+            credential,
+            grant: self.grant,
+            token_serial: serial,
+            expires: Instant::now(),
+            lent: true,
+        }
     }
 
     fn report(&mut self, outcome: Outcome, lease: &LeaseRecord) {

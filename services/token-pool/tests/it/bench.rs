@@ -164,21 +164,21 @@ pub(crate) fn waiting(seconds: u64) -> Acquire {
     Acquire { max_wait: Duration::from_secs(seconds), ..Acquire::default() }
 }
 
-pub(crate) fn report(pool: &Pool, lease: &Lease, outcome: Outcome) -> CredentialView {
+pub(crate) async fn report(pool: &Pool, lease: &Lease, outcome: Outcome) -> CredentialView {
     let report = Report { lease: lease.id.clone(), outcome, retry_after: None, detail: None };
-    pool.report(&report).unwrap()
+    pool.report(report).await.unwrap()
 }
 
 /// One turn: acquires, reports, and tells who served.
 pub(crate) async fn turn(pool: &Pool, outcome: Outcome) -> String {
     let lease = acquire(pool).await.unwrap();
-    report(pool, &lease, outcome);
+    report(pool, &lease, outcome).await;
     lease.display_name
 }
 
 /// The credential with this label.
-pub(crate) fn view(pool: &Pool, name: &str) -> CredentialView {
-    pool.list(None, 1000).0.into_iter().find(|view| view.display_name == name).unwrap()
+pub(crate) async fn view(pool: &Pool, name: &str) -> CredentialView {
+    pool.list(None, 1000).await.unwrap().0.into_iter().find(|view| view.display_name == name).unwrap()
 }
 
 pub(crate) async fn advance(seconds: u64) {

@@ -29,7 +29,7 @@ async fn tiers_are_strict_and_a_busy_tier_gives_way() {
     assert_eq!(names, ["p", "s", "a"]);
     assert_eq!(acquire(&pool).await.unwrap_err(), Error::AllBusy);
 
-    report(&pool, &leases[0], Outcome::Success);
+    report(&pool, &leases[0], Outcome::Success).await;
     assert_eq!(turn(&pool, Outcome::Success).await, "p");
 }
 
@@ -43,7 +43,7 @@ async fn turns_go_round_inside_a_tier() {
     }
 
     assert_eq!(names, ["x", "y", "z", "x", "y", "z", "x"]);
-    assert_eq!(view(&pool, "x").granted_count, 3);
+    assert_eq!(view(&pool, "x").await.granted_count, 3);
 }
 
 #[tokio::test(start_paused = true)]
@@ -57,7 +57,7 @@ async fn those_who_wait_are_served_in_the_order_they_came() {
 
     for waiter in waiters {
         assert_eq!(acquire(&pool).await.unwrap_err(), Error::AllBusy, "nobody overtakes");
-        report(&pool, &held, Outcome::Success);
+        report(&pool, &held, Outcome::Success).await;
         assert_eq!(acquire(&pool).await.unwrap_err(), Error::AllBusy, "the slot was handed over");
         held = waiter.now_or_never().expect("the first in the queue is served").unwrap();
     }
@@ -73,7 +73,7 @@ async fn one_who_cannot_use_a_slot_does_not_hold_up_the_others() {
     let mut second = Box::pin(pool.acquire(waiting(60)));
     assert!(poll!(&mut first).is_pending() && poll!(&mut second).is_pending());
 
-    report(&pool, &personal, Outcome::Success);
+    report(&pool, &personal, Outcome::Success).await;
 
     assert_eq!(second.now_or_never().unwrap().unwrap().display_name, "p");
     assert!(poll!(&mut first).is_pending());
@@ -82,7 +82,7 @@ async fn one_who_cannot_use_a_slot_does_not_hold_up_the_others() {
 #[tokio::test(start_paused = true)]
 async fn the_preferred_credential_is_leased_if_it_can_be_and_the_usual_one_if_not() {
     let pool = pool(one_slot(), vec![key(Tier::Personal, "p"), key(Tier::Shared, "s")]);
-    let shared = view(&pool, "s").id;
+    let shared = view(&pool, "s").await.id;
     let prefer = |waiting: Acquire| Acquire { preferred: Some(shared.clone()), ..waiting };
 
     let first = pool.acquire(prefer(Acquire::default())).await.unwrap();
@@ -91,10 +91,10 @@ async fn the_preferred_credential_is_leased_if_it_can_be_and_the_usual_one_if_no
 
     let mut waits = Box::pin(pool.acquire(prefer(waiting(60))));
     assert!(poll!(&mut waits).is_pending());
-    report(&pool, &second, Outcome::Success);
+    report(&pool, &second, Outcome::Success).await;
     assert_eq!(waits.now_or_never().expect("any slot will do").unwrap().display_name, "p");
 
-    report(&pool, &first, Outcome::Success);
+    report(&pool, &first, Outcome::Success).await;
     let excluded = vec![shared.clone()];
     let refused = pool.acquire(Acquire { excluded, ..prefer(Acquire::default()) }).await;
     assert_eq!(refused.unwrap_err(), Error::AllBusy, "what is excluded is not preferred");
@@ -137,12 +137,12 @@ async fn one_who_leaves_the_queue_leaves_nothing_behind() {
     let mut served = Box::pin(pool.acquire(waiting(60)));
     assert!(poll!(&mut served).is_pending());
 
-    report(&pool, &held, Outcome::Success);
+    report(&pool, &held, Outcome::Success).await;
     // The slot was handed to it, and it leaves without looking.
     drop(stays);
 
     assert!(served.now_or_never().unwrap().is_ok(), "the next one has it");
-    assert_eq!(pool.status().tiers[0].in_flight, 1);
+    assert_eq!(pool.status().await.unwrap().tiers[0].in_flight, 1);
 }
 
 #[tokio::test(start_paused = true)]
@@ -156,8 +156,8 @@ async fn a_lease_nobody_reports_expires_and_its_slot_goes_to_the_next() {
 
     assert_eq!(start.elapsed().as_secs(), 20);
     let late = Report { lease: lost.id, outcome: Outcome::Rejected, retry_after: None, detail: None };
-    assert_eq!(pool.report(&late).unwrap_err(), Error::LeaseNotFound);
-    let after = report(&pool, &next, Outcome::Success);
+    assert_eq!(pool.report(late).await.unwrap_err(), Error::LeaseNotFound);
+    let after = report(&pool, &next, Outcome::Success).await;
     assert_eq!((after.phase, after.failures, after.in_flight), (Phase::Active, 0, 0));
 }
 
@@ -169,9 +169,9 @@ async fn leases_last_as_long_as_asked_within_the_pools_bounds() {
         pool.acquire(Acquire { lease_duration, ..Acquire::default() }).await.unwrap();
 
         advance(lasts - 1).await;
-        assert_eq!(view(&pool, "p").in_flight, 1, "{asked:?}");
+        assert_eq!(view(&pool, "p").await.in_flight, 1, "{asked:?}");
         advance(1).await;
-        assert_eq!(view(&pool, "p").in_flight, 0, "{asked:?}");
+        assert_eq!(view(&pool, "p").await.in_flight, 0, "{asked:?}");
     }
 }
 
@@ -179,13 +179,13 @@ async fn leases_last_as_long_as_asked_within_the_pools_bounds() {
 async fn a_lease_is_reported_once() {
     let pool = pool(config(), vec![key(Tier::Personal, "p")]);
     let lease = acquire(&pool).await.unwrap();
-    report(&pool, &lease, Outcome::Success);
+    report(&pool, &lease, Outcome::Success).await;
 
     for lease in [lease.id, LeaseId::new("never was")] {
         let again = Report { lease, outcome: Outcome::Blocked, retry_after: None, detail: None };
-        assert_eq!(pool.report(&again).unwrap_err(), Error::LeaseNotFound);
+        assert_eq!(pool.report(again).await.unwrap_err(), Error::LeaseNotFound);
     }
-    assert_eq!(view(&pool, "p").phase, Phase::Active);
+    assert_eq!(view(&pool, "p").await.phase, Phase::Active);
 }
 
 #[tokio::test(start_paused = true)]
@@ -195,7 +195,7 @@ async fn those_who_wait_hear_at_once_when_nothing_can_come() {
     let mut waiter = Box::pin(pool.acquire(waiting(60)));
     assert!(poll!(&mut waiter).is_pending());
 
-    report(&pool, &lease, Outcome::RateLimited);
+    report(&pool, &lease, Outcome::RateLimited).await;
 
     let error = waiter.now_or_never().unwrap().unwrap_err();
     assert_eq!(error, Error::AllDown { retry_after: Some(Duration::from_secs(30)) });
@@ -210,7 +210,7 @@ async fn a_recovery_that_is_sooner_than_thought_wakes_those_who_wait() {
 
     let (lease, ()) = tokio::join!(pool.acquire(waiting(60)), async {
         advance(3).await;
-        report(&pool, &personal, Outcome::RateLimited);
+        report(&pool, &personal, Outcome::RateLimited).await;
     });
 
     assert_eq!((lease.unwrap().display_name.as_str(), start.elapsed().as_secs()), ("p", 33));
@@ -223,7 +223,7 @@ async fn the_answer_says_why_there_is_none() {
     assert_eq!(acquire(&empty).await.unwrap_err(), Error::NothingConfigured);
 
     let two = pool(config(), vec![key(Tier::Personal, "p"), key(Tier::Shared, "s")]);
-    let excluded: Vec<_> = two.list(None, 10).0.into_iter().map(|view| view.id).collect();
+    let excluded: Vec<_> = two.list(None, 10).await.unwrap().0.into_iter().map(|view| view.id).collect();
     let all = Acquire { excluded, ..Acquire::default() };
     assert_eq!(two.acquire(all.clone()).await.unwrap_err(), Error::AllExcluded { retry_after: None });
 
@@ -231,19 +231,19 @@ async fn the_answer_says_why_there_is_none() {
         let lease = acquire(&two).await.unwrap();
         assert_eq!(lease.display_name, name);
         let outcome = Outcome::QuotaExhausted;
-        two.report(&Report { lease: lease.id, outcome, retry_after: minute, detail: None }).unwrap();
+        two.report(Report { lease: lease.id, outcome, retry_after: minute, detail: None }).await.unwrap();
     }
     assert_eq!(acquire(&two).await.unwrap_err(), Error::QuotaExhausted { retry_after: minute });
     assert_eq!(two.acquire(all).await.unwrap_err(), Error::QuotaExhausted { retry_after: minute });
 
     advance(60).await;
     let blocked = acquire(&two).await.unwrap();
-    report(&two, &blocked, Outcome::Blocked);
-    let off = view(&two, "s").id;
-    two.switch_off(&off).unwrap();
+    report(&two, &blocked, Outcome::Blocked).await;
+    let off = view(&two, "s").await.id;
+    two.switch_off(&off).await.unwrap();
     assert_eq!(acquire(&two).await.unwrap_err(), Error::AllDown { retry_after: None });
 
-    two.recover(&off).unwrap();
+    two.recover(&off).await.unwrap();
     assert_eq!(turn(&two, Outcome::Success).await, "s");
 }
 

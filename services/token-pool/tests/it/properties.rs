@@ -45,9 +45,9 @@ fn small() -> PoolConfig {
     PoolConfig { max_in_flight: 2, max_in_flight_anonymous: 1, ..config() }
 }
 
-fn check(pool: &Pool, out: usize) -> Result<(), TestCaseError> {
-    let now = pool.status().soonest_recovery;
-    let views = pool.list(None, 100).0;
+async fn check(pool: &Pool, out: usize) -> Result<(), TestCaseError> {
+    let now = pool.status().await.unwrap().soonest_recovery;
+    let views = pool.list(None, 100).await.unwrap().0;
     prop_assert_eq!(views.iter().map(|view| view.in_flight as usize).sum::<usize>(), out);
     for view in views {
         let limit = if view.tier == Tier::Anonymous { 1 } else { 2 };
@@ -59,7 +59,7 @@ fn check(pool: &Pool, out: usize) -> Result<(), TestCaseError> {
             prop_assert!(view.last_error.is_some(), "{:?}", view);
         }
     }
-    prop_assert!(now.is_none() || pool.status().tiers.iter().all(|tier| tier.active == 0));
+    prop_assert!(now.is_none() || pool.status().await.unwrap().tiers.iter().all(|tier| tier.active == 0));
     Ok(())
 }
 
@@ -72,7 +72,7 @@ async fn run(steps: Vec<Step>) -> Result<(), TestCaseError> {
         key(Tier::Anonymous, "a"),
     ];
     let pool = pool_with(small(), credentials, &endpoint);
-    let ids: Vec<_> = pool.list(None, 100).0.into_iter().map(|view| view.id).collect();
+    let ids: Vec<_> = pool.list(None, 100).await.unwrap().0.into_iter().map(|view| view.id).collect();
     // Those whose holder is alive, and those whose holder is not, with the time of the grant.
     let mut leases: Vec<(Lease, Instant)> = Vec::new();
     let mut lost: Vec<Instant> = Vec::new();
@@ -90,7 +90,7 @@ async fn run(steps: Vec<Step>) -> Result<(), TestCaseError> {
             Step::Report { lease, outcome, retry_after } if lease < leases.len() => {
                 let lease = leases.remove(lease).0.id;
                 let retry_after = retry_after.map(Duration::from_secs);
-                pool.report(&Report { lease, outcome, retry_after, detail: None }).unwrap();
+                pool.report(Report { lease, outcome, retry_after, detail: None }).await.unwrap();
             }
             Step::Lose { lease } if lease < leases.len() => {
                 lost.push(leases.remove(lease).1);
@@ -108,13 +108,13 @@ async fn run(steps: Vec<Step>) -> Result<(), TestCaseError> {
                 }
             }
         }
-        check(&pool, leases.len() + lost.len())?;
+        check(&pool, leases.len() + lost.len()).await?;
     }
     // However it went: when every lease is over and time has passed, the best credential serves again.
     endpoint.usually("r", Answer::Token);
     endpoint.usually("s", Answer::Token);
     tokio::time::sleep(Duration::from_secs(12 * 3600)).await;
-    check(&pool, 0)?;
+    check(&pool, 0).await?;
     let served = pool.acquire(Acquire::default()).await.unwrap();
     prop_assert_eq!(served.tier, Tier::Personal);
     Ok(())
@@ -146,7 +146,7 @@ async fn callers_on_many_threads_that_come_wait_and_leave_lose_no_slot() {
                     if (caller + turn).is_multiple_of(3) { Duration::from_micros(turn * 40) } else { LEASE };
                 let Ok(lease) = tokio::time::timeout(patience, acquire).await else { continue };
                 tokio::task::yield_now().await;
-                report(&pool, &lease.unwrap(), Outcome::Success);
+                report(&pool, &lease.unwrap(), Outcome::Success).await;
                 served += 1;
             }
             served
@@ -157,5 +157,5 @@ async fn callers_on_many_threads_that_come_wait_and_leave_lose_no_slot() {
         tokio::time::timeout(Duration::from_secs(60), callers.join_all()).await.expect("nobody is stuck");
 
     assert!(served.into_iter().sum::<u64>() >= 64 * 12);
-    assert!(pool.status().tiers.iter().all(|tier| tier.in_flight == 0));
+    assert!(pool.status().await.unwrap().tiers.iter().all(|tier| tier.in_flight == 0));
 }

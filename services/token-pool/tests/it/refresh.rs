@@ -21,7 +21,7 @@ async fn thousand(pool: &Pool) -> Vec<String> {
     let leases = join_all((0..1000).map(|_| acquire(pool))).await;
     let leases: Vec<_> = leases.into_iter().map(Result::unwrap).collect();
     for lease in &leases {
-        report(pool, lease, Outcome::Success);
+        report(pool, lease, Outcome::Success).await;
     }
     leases.into_iter().map(|lease| lease.bearer.expose().to_owned()).collect()
 }
@@ -89,12 +89,12 @@ async fn an_exchange_outlives_the_caller_that_began_it() {
         let mut leaves = Box::pin(acquire(&pool));
         assert!(poll!(&mut leaves).is_pending());
         drop(leaves);
-        assert_eq!(view(&pool, "r").in_flight, 0, "its slot is back");
+        assert_eq!(view(&pool, "r").await.in_flight, 0, "its slot is back");
         advance(1).await;
     })
     .await;
 
-    assert!(view(&pool, "r").access_token_expire_time.is_some());
+    assert!(view(&pool, "r").await.access_token_expire_time.is_some());
     assert_eq!(acquire(&pool).await.unwrap().bearer.expose(), "access-1");
 }
 
@@ -102,7 +102,7 @@ async fn an_exchange_outlives_the_caller_that_began_it() {
 async fn a_rotated_refresh_token_is_used_next_time_and_the_id_stays() {
     let endpoint = Endpoint::default();
     let pool = pool_with(config(), vec![refreshable(Tier::Personal, "r")], &endpoint);
-    let id = view(&pool, "r").id;
+    let id = view(&pool, "r").await.id;
     endpoint.next("r", Answer::Rotate("r2"));
     endpoint.next("r2", Answer::Rotate("r3"));
 
@@ -112,7 +112,7 @@ async fn a_rotated_refresh_token_is_used_next_time_and_the_id_stays() {
     }
 
     assert_eq!(endpoint.requests(), ["r", "r2", "r3"]);
-    assert_eq!(view(&pool, "r").id, id);
+    assert_eq!(view(&pool, "r").await.id, id);
 }
 
 #[tokio::test(start_paused = true)]
@@ -156,9 +156,9 @@ async fn three_refused_exchanges_disable_and_a_probe_brings_it_back() {
     for failures in 1..=3 {
         let error = acquire(&pool).await.unwrap_err();
         assert!(matches!(error, Error::RefreshFailed { retry_after: Some(_) }), "{error:?}");
-        assert_eq!(view(&pool, "r").failures, failures);
+        assert_eq!(view(&pool, "r").await.failures, failures);
     }
-    let disabled = view(&pool, "r");
+    let disabled = view(&pool, "r").await;
     assert!(matches!(disabled.phase, Phase::Tripped { .. }) && disabled.recovery.is_some());
     assert!(disabled.last_error.unwrap().contains("TOKEN_EXPIRED"));
     assert!(matches!(acquire(&pool).await.unwrap_err(), Error::AllDown { retry_after: Some(_) }));
@@ -173,7 +173,7 @@ async fn three_refused_exchanges_disable_and_a_probe_brings_it_back() {
     advance(1).await;
     turn(&pool, Outcome::Success).await;
 
-    let back = view(&pool, "r");
+    let back = view(&pool, "r").await;
     assert_eq!((back.phase, back.failures, back.last_error), (Phase::Active, 0, None));
 }
 
@@ -197,7 +197,7 @@ async fn every_code_that_speaks_against_the_credential_counts_and_no_other() {
 
         assert!(acquire(&pool).await.is_err());
 
-        assert_eq!(view(&pool, "r").failures, counted, "{answer:?}");
+        assert_eq!(view(&pool, "r").await.failures, counted, "{answer:?}");
     }
 }
 
@@ -210,7 +210,7 @@ async fn an_endpoint_that_is_down_cools_the_credential_down_and_never_disables_i
     let mut waits = Vec::new();
     for _ in 0..10 {
         let Err(Error::RefreshFailed { retry_after: Some(wait) }) = acquire(&pool).await else { panic!() };
-        assert!(matches!(view(&pool, "r").phase, Phase::CoolingDown { .. }));
+        assert!(matches!(view(&pool, "r").await.phase, Phase::CoolingDown { .. }));
         assert!(matches!(acquire(&pool).await, Err(Error::AllDown { .. })), "nobody waits for it meanwhile");
         waits.push(wait.as_secs());
         tokio::time::sleep(wait).await;
@@ -251,25 +251,25 @@ async fn tiers_fall_back_in_order_and_personal_is_first_again_when_it_recovers()
     for _ in 0..3 {
         assert_eq!(turn(&pool, Outcome::Success).await, "shared", "in the same call that failed");
     }
-    assert!(matches!(view(&pool, "personal").phase, Phase::Tripped { .. }));
+    assert!(matches!(view(&pool, "personal").await.phase, Phase::Tripped { .. }));
     let first_calls = endpoint.requests();
     assert_eq!(first_calls, ["personal", "shared", "personal", "personal"]);
 
     endpoint.usually("shared", REFUSED);
     let shared = acquire(&pool).await.unwrap();
-    assert_eq!(report(&pool, &shared, Outcome::Rejected).failures, 0, "a new token is tried first");
+    assert_eq!(report(&pool, &shared, Outcome::Rejected).await.failures, 0, "a new token is tried first");
     for _ in 0..3 {
         assert_eq!(turn(&pool, Outcome::Success).await, "anonymous");
     }
-    assert!(matches!(view(&pool, "shared").phase, Phase::Tripped { .. }));
+    assert!(matches!(view(&pool, "shared").await.phase, Phase::Tripped { .. }));
 
     endpoint.usually("personal", Answer::Token);
     endpoint.usually("shared", Answer::Token);
     assert_eq!(turn(&pool, Outcome::Success).await, "anonymous");
     beside_refresh(&pool, advance(62)).await;
-    assert_eq!(view(&pool, "personal").phase, Phase::Active, "the background task probed it");
+    assert_eq!(view(&pool, "personal").await.phase, Phase::Active, "the background task probed it");
     assert_eq!(turn(&pool, Outcome::Success).await, "personal");
-    assert_eq!(view(&pool, "shared").phase, Phase::Active);
+    assert_eq!(view(&pool, "shared").await.phase, Phase::Active);
 }
 
 #[tokio::test(start_paused = true)]
@@ -279,12 +279,12 @@ async fn a_rejected_token_is_renewed_by_the_next_acquire() {
     let first = acquire(&pool).await.unwrap();
     assert!(first.refreshable);
 
-    let after = report(&pool, &first, Outcome::Rejected);
+    let after = report(&pool, &first, Outcome::Rejected).await;
 
     assert_eq!((after.failures, after.access_token_expire_time), (0, None));
     let second = acquire(&pool).await.unwrap();
     assert_eq!((first.bearer.expose(), second.bearer.expose()), ("access-1", "access-2"));
-    assert_eq!(report(&pool, &second, Outcome::Rejected).failures, 1);
+    assert_eq!(report(&pool, &second, Outcome::Rejected).await.failures, 1);
 }
 
 #[tokio::test(start_paused = true)]
@@ -299,10 +299,10 @@ async fn one_half_open_lease_at_a_time_tries_a_rejected_key() {
 
     let probe = acquire(&pool).await.unwrap();
     assert_eq!((probe.display_name.as_str(), turn(&pool, Outcome::Success).await.as_str()), ("p", "s"));
-    report(&pool, &probe, Outcome::Abandoned);
+    report(&pool, &probe, Outcome::Abandoned).await;
     let probe = acquire(&pool).await.unwrap();
     assert_eq!(probe.display_name, "p", "a probe that told nothing is repeated");
-    report(&pool, &probe, Outcome::Success);
+    report(&pool, &probe, Outcome::Success).await;
 
     let leases = join_all((0..8).map(|_| acquire(&pool))).await;
     assert!(leases.into_iter().all(|lease| lease.unwrap().display_name == "p"));
@@ -345,7 +345,7 @@ async fn a_renewal_that_fails_keeps_the_old_token_serving_until_it_expires() {
     })
     .await;
 
-    assert!(view(&pool, "r").failures == 0 && endpoint.requests().len() > 3);
+    assert!(view(&pool, "r").await.failures == 0 && endpoint.requests().len() > 3);
 }
 
 #[tokio::test(start_paused = true)]
@@ -353,7 +353,7 @@ async fn an_excluded_credential_is_not_exchanged() {
     let endpoint = Endpoint::default();
     let credentials = vec![refreshable(Tier::Personal, "r"), refreshable(Tier::Shared, "s")];
     let pool = pool_with(config(), credentials, &endpoint);
-    let excluded = vec![view(&pool, "r").id];
+    let excluded = vec![view(&pool, "r").await.id];
 
     let lease = pool.acquire(Acquire { excluded, ..Acquire::default() }).await.unwrap();
 

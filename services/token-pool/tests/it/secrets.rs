@@ -70,7 +70,7 @@ async fn planted_secrets_are_in_no_log_error_or_debug_output() {
                     shown.push(format!("{lease:?}"));
                     let detail = Some(format!("server said: Bearer {} is bad", lease.bearer.expose()));
                     let report = Report { lease: lease.id, outcome, retry_after: None, detail };
-                    shown.push(format!("{:?}", pool.report(&report)));
+                    shown.push(format!("{:?}", pool.report(report).await));
                 }
                 Err(error) => {
                     let status = Status::from(Failure::from(error.clone()));
@@ -83,7 +83,7 @@ async fn planted_secrets_are_in_no_log_error_or_debug_output() {
     let list =
         service.list_credentials(tonic::Request::new(ListCredentialsRequest::default())).await.unwrap();
     let answer = service.acquire_credential(tonic::Request::new(AcquireCredentialRequest::default())).await;
-    shown.push(format!("{list:?} {answer:?} {pool:?} {service:?} {:?}", pool.status()));
+    shown.push(format!("{list:?} {answer:?} {pool:?} {service:?} {:?}", pool.status().await.unwrap()));
 
     let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
     assert!(log.contains("credential.id"), "the log was captured: {log}");
