@@ -208,6 +208,8 @@ pub fn words(reason: ErrorReason) -> Words {
         R::NoCredentialAvailable => row(503, SERVER, "no_credential_available", A_MINUTE),
         R::LeaseNotFound => row(404, INVALID, "lease_not_found", AsUsual),
         R::CredentialRefreshFailed => row(503, SERVER, "credential_refresh_failed", A_LITTLE_LATER),
+        R::CredentialExists => row(409, INVALID, "credential_exists", Never),
+        R::StoreUnavailable => row(503, SERVER, "store_unavailable", A_LITTLE_LATER),
 
         R::UpstreamQuotaExhausted => row(429, "insufficient_quota", "insufficient_quota", A_MINUTE),
         R::UpstreamRateLimited => row(429, RATE, "rate_limit_exceeded", A_LITTLE_LATER),

@@ -166,6 +166,7 @@ pub fn code(reason: ErrorReason) -> Code {
         R::RequestTooLarge | R::UpstreamQuotaExhausted | R::UpstreamRateLimited => Code::ResourceExhausted,
         R::NoCredentialAvailable
         | R::CredentialRefreshFailed
+        | R::StoreUnavailable
         | R::UpstreamUnavailable
         | R::UpstreamInterrupted
         | R::Overloaded
@@ -173,6 +174,7 @@ pub fn code(reason: ErrorReason) -> Code {
         | R::ServiceUnreachable => Code::Unavailable,
         R::UpstreamRejected | R::ProviderKeyRejected => Code::FailedPrecondition,
         R::ConversationBusy => Code::Aborted,
+        R::CredentialExists => Code::AlreadyExists,
         R::UpstreamTimeout | R::DeadlinePassed => Code::DeadlineExceeded,
         R::Cancelled => Code::Cancelled,
         R::UpstreamFailed | R::UpstreamMalformed | R::Bug | R::Unspecified => Code::Internal,

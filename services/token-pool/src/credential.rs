@@ -34,6 +34,15 @@ impl Tier {
     pub const ALL: [Self; 3] = [Self::Personal, Self::Shared, Self::Anonymous];
 }
 
+/// Who put a credential into the pool.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Source {
+    /// The operator's variables.
+    Settings,
+    /// Somebody, while the pool ran.
+    Admin,
+}
+
 /// What a credential is made of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Kind {
@@ -114,21 +123,6 @@ pub(crate) fn without_duplicates(credentials: Vec<NewCredential>) -> Vec<NewCred
         }
     }
     kept
-}
-
-/// The ids of credentials, one for each: short, or long where two short ones would be the same.
-pub(crate) fn ids(credentials: &[NewCredential]) -> Vec<CredentialId> {
-    let mut taken = Vec::with_capacity(credentials.len());
-    for credential in credentials {
-        let short = CredentialId::of(credential.kind, &credential.secret);
-        let id = if taken.contains(&short) {
-            CredentialId::long(credential.kind, &credential.secret)
-        } else {
-            short
-        };
-        taken.push(id);
-    }
-    taken
 }
 
 fn digest(kind: Kind, secret: &Secret) -> String {

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use crate::clock::until;
 use crate::config::PoolConfig;
-use crate::credential::{CredentialId, Kind, NewCredential, Secret, Tier};
+use crate::credential::{CredentialId, Kind, NewCredential, Secret, Source, Tier};
 use crate::exchange::{ExchangeError, Exchanged};
 use crate::jwt;
 use crate::lease::LeaseRecord;
@@ -20,6 +20,9 @@ const MAX_ERROR_CHARS: usize = 200;
 
 pub(crate) struct Entry {
     pub(crate) id: CredentialId,
+    /// The long id, which tells the secret it came with from any other.
+    pub(crate) origin: CredentialId,
+    pub(crate) source: Source,
     /// The place in the list of its tier: the number under which it was added.
     pub(crate) order: u64,
     pub(crate) tier: Tier,
@@ -61,7 +64,7 @@ pub(crate) struct Bearer {
 }
 
 impl Entry {
-    pub(crate) fn new(id: CredentialId, order: u64, new: NewCredential) -> Self {
+    pub(crate) fn new(id: CredentialId, order: u64, new: NewCredential, source: Source) -> Self {
         let token = (!new.kind.is_refreshable()).then(|| AccessToken {
             bearer: new.secret.clone(),
             serial: 0,
@@ -69,6 +72,8 @@ impl Entry {
             refresh_at: None,
         });
         Self {
+            origin: CredentialId::long(new.kind, &new.secret),
+            source,
             order,
             tier: new.tier,
             kind: new.kind,

@@ -52,6 +52,15 @@ pub enum Error {
     /// No credential has that id.
     #[error("no credential {0} is in the pool")]
     CredentialNotFound(CredentialId),
+    /// A credential with that kind and secret is in the pool.
+    #[error("the pool has this credential already, as {0}")]
+    CredentialExists(CredentialId),
+    /// What the pool rests on cannot be reached, or does not answer in time.
+    #[error("the store of the pool cannot be reached")]
+    StoreUnavailable {
+        /// When to come back.
+        retry_after: Duration,
+    },
 }
 
 impl Error {
@@ -74,7 +83,10 @@ impl Error {
             Self::TooManyWaiters => Some("too_many_waiters"),
             Self::AllDown { .. } | Self::QuotaExhausted { .. } => Some("all_down"),
             Self::RefreshFailed { .. } => Some("refresh_failed"),
-            Self::LeaseNotFound | Self::CredentialNotFound(_) => None,
+            Self::LeaseNotFound
+            | Self::CredentialNotFound(_)
+            | Self::CredentialExists(_)
+            | Self::StoreUnavailable { .. } => None,
         }
     }
 
@@ -85,7 +97,11 @@ impl Error {
             | Self::AllDown { retry_after }
             | Self::QuotaExhausted { retry_after }
             | Self::RefreshFailed { retry_after } => *retry_after,
-            Self::NothingConfigured | Self::LeaseNotFound | Self::CredentialNotFound(_) => None,
+            Self::StoreUnavailable { retry_after } => Some(*retry_after),
+            Self::NothingConfigured
+            | Self::LeaseNotFound
+            | Self::CredentialNotFound(_)
+            | Self::CredentialExists(_) => None,
         }
     }
 
@@ -99,6 +115,8 @@ impl Error {
             Self::RefreshFailed { .. } => ErrorReason::CredentialRefreshFailed,
             Self::LeaseNotFound => ErrorReason::LeaseNotFound,
             Self::CredentialNotFound(_) => ErrorReason::CredentialNotFound,
+            Self::CredentialExists(_) => ErrorReason::CredentialExists,
+            Self::StoreUnavailable { .. } => ErrorReason::StoreUnavailable,
         }
     }
 }
@@ -111,7 +129,9 @@ impl From<Error> for Failure {
             None => failure,
         };
         match error {
-            Error::CredentialNotFound(id) => failure.with_metadata("credential", format!("credentials/{id}")),
+            Error::CredentialNotFound(id) | Error::CredentialExists(id) => {
+                failure.with_metadata("credential", format!("credentials/{id}"))
+            }
             _ => failure,
         }
     }

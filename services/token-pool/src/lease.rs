@@ -87,6 +87,14 @@ impl LeaseTable {
         Some(record)
     }
 
+    /// Removes all leases of a credential.
+    pub(crate) fn remove_all(&mut self, credential: &CredentialId) {
+        let of_it = self.records.iter().filter(|(_, record)| record.credential == *credential);
+        for id in of_it.map(|(id, _)| id.clone()).collect::<Vec<_>>() {
+            self.remove(&id);
+        }
+    }
+
     /// Removes a lease that has expired, if there is one.
     pub(crate) fn take_expired(&mut self, now: Instant) -> Option<LeaseRecord> {
         let (expires, id) = self.by_expiry.first()?;

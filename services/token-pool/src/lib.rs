@@ -10,6 +10,7 @@
 //! - [`Pool`]: the handle. [`TokenPoolService`]: the same as a gRPC service.
 //! - [`refresh::run`]: the background task that renews access tokens ahead of their expiry.
 
+pub mod audit;
 pub mod clock;
 pub mod config;
 mod convert;
@@ -20,6 +21,7 @@ pub mod exchange;
 mod grant;
 mod jwt;
 pub mod lease;
+mod membership;
 mod open;
 pub mod pool;
 pub mod refresh;
@@ -31,10 +33,11 @@ pub mod view;
 mod waiting;
 
 pub use config::PoolConfig;
-pub use credential::{CredentialId, Kind, NewCredential, Secret, Tier};
+pub use credential::{CredentialId, Kind, NewCredential, Secret, Source, Tier};
 pub use error::Error;
 pub use exchange::TokenExchange;
 pub use lease::{Lease, LeaseId};
+pub use membership::Amendment;
 pub use pool::{Acquire, Pool, Report};
 pub use service::TokenPoolService;
 

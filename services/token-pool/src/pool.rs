@@ -9,9 +9,10 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use crate::audit::AuditTrail;
 use crate::clock::{Clock, SystemClock};
 use crate::config::PoolConfig;
-use crate::credential::{CredentialId, NewCredential, ids, without_duplicates};
+use crate::credential::{CredentialId, NewCredential, Source, without_duplicates};
 use crate::entry::Entry;
 use crate::error::Error;
 use crate::exchange::TokenExchange;
@@ -71,6 +72,7 @@ pub(crate) struct Core {
     pub(crate) sooner: Notify,
 }
 
+#[derive(Default)]
 pub(crate) struct Inner {
     /// Best tier first, in a tier as they were added.
     pub(crate) entries: Vec<Entry>,
@@ -79,6 +81,9 @@ pub(crate) struct Inner {
     pub(crate) waiters: VecDeque<Waiter>,
     pub(crate) last_waiter: u64,
     pub(crate) last_grant: u64,
+    /// The number of the credential that was added last.
+    pub(crate) last_order: u64,
+    pub(crate) audit: AuditTrail,
     /// The instant to which those who wait sleep.
     pub(crate) announced: Option<Instant>,
 }
@@ -96,18 +101,11 @@ impl Pool {
         exchange: TokenExchange,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        let credentials = without_duplicates(credentials);
-        let numbered = ids(&credentials).into_iter().zip(credentials).zip(0..);
-        let mut entries: Vec<_> = numbered.map(|((id, new), order)| Entry::new(id, order, new)).collect();
-        entries.sort_by_key(Entry::cursor);
-        let inner = Inner {
-            entries,
-            leases: LeaseTable::default(),
-            waiters: VecDeque::new(),
-            last_waiter: 0,
-            last_grant: 0,
-            announced: None,
-        };
+        let mut inner = Inner::default();
+        for new in without_duplicates(credentials) {
+            // There are no duplicates.
+            inner.insert(new, Source::Settings).ok();
+        }
         let (refresher, sooner) = (Notify::new(), Notify::new());
         let core = Core { config, clock, exchange, inner: Mutex::new(inner), refresher, sooner };
         Self { core: Arc::new(core) }

@@ -3,7 +3,7 @@
 use std::time::SystemTime;
 
 use crate::config::PoolConfig;
-use crate::credential::{CredentialId, Kind, Tier};
+use crate::credential::{CredentialId, Kind, Source, Tier};
 use crate::entry::Entry;
 use crate::state::{Phase, Readiness};
 
@@ -18,6 +18,8 @@ pub struct CredentialView {
     pub tier: Tier,
     /// What it is.
     pub kind: Kind,
+    /// Who put it into the pool.
+    pub source: Source,
     /// Where it stands now.
     pub phase: Phase,
     /// When one that is not active comes back on its own.
@@ -26,7 +28,7 @@ pub struct CredentialView {
     pub failures: u32,
     /// Leases that are out.
     pub in_flight: u32,
-    /// Leases granted since the pool started.
+    /// Leases granted so far.
     pub granted_count: u64,
     /// When it was leased last.
     pub last_granted_time: Option<SystemTime>,
@@ -85,6 +87,7 @@ impl CredentialView {
             display_name: entry.display_name.clone(),
             tier: entry.tier,
             kind: entry.kind,
+            source: entry.source,
             phase: entry.state.phase_at(now),
             recovery,
             failures: entry.state.failures,

@@ -70,10 +70,8 @@ async fn a_chat_begins_grows_and_finishes() {
             text("one "),
             json!({"finished": {"reason": "FINISH_REASON_STOP", "stopSequence": "END"}}),
         ]),
-        say("hi", json!({"model": "chatModels/gpt-5-high-reasoning"})).gives([
-            json!({"started": {"model": "gpt-5 (high reasoning)"}}),
-            "...".into(),
-        ]),
+        say("hi", json!({"model": "chatModels/gpt-5-high-reasoning"}))
+            .gives([json!({"started": {"model": "gpt-5 (high reasoning)"}}), "...".into()]),
         say("hi", json!({"model": "gpt-5"}))
             .script([Scenario::parts([Part::Reasoning("hm".to_owned()), Part::WholeText("yes".to_owned())])])
             .gives([

@@ -23,7 +23,7 @@ impl Bench {
         let id = CredentialId::of(kind, &secret);
         let new = NewCredential { tier: Tier::Personal, kind, display_name: None, secret };
         let config = PoolConfig { jitter: 0.0, ..PoolConfig::default() };
-        Self { entry: Entry::new(id, 0, new), config, grant: 0, second: 0 }
+        Self { entry: Entry::new(id, 0, new, Source::Settings), config, grant: 0, second: 0 }
     }
 
     fn with<T>(&mut self, act: impl FnOnce(&mut Entry, &Context<'_>) -> T) -> T {

@@ -4,6 +4,7 @@
 
 mod bench;
 mod leases;
+mod membership;
 mod properties;
 mod refresh;
 mod secrets;
