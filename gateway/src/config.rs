@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use warp2api_dialects::KeepAliveForm;
+
 use crate::api_keys::ApiKeys;
 
 /// How the edge behaves.
@@ -36,15 +38,6 @@ pub enum RemoteImages {
     /// From public addresses and from this machine. For tests, which have their servers here: it opens this machine
     /// to whoever writes a request, so no setting leads to it.
     PublicAndLoopback,
-}
-
-/// A sign of life on a stream.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum KeepAliveForm {
-    /// A comment, which readers of events pass over.
-    Comment,
-    /// A chunk that adds nothing, for clients that stumble over comments.
-    Chunk,
 }
 
 impl Default for GatewayConfig {

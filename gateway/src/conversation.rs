@@ -1,4 +1,4 @@
-//! The header by which a caller names a conversation to go on with. OpenAI's dialect has no word for it.
+//! The header by which a caller names a conversation to go on with. No dialect has a word for it.
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use warp2api_dialects::error::Problem;
@@ -54,6 +54,8 @@ impl Conversation {
 
 #[cfg(test)]
 mod tests {
+    use warp2api_dialects::ErrorStyle;
+
     use super::*;
 
     fn read(names: &[&str]) -> Result<Conversation, Problem> {
@@ -75,7 +77,10 @@ mod tests {
         assert!(read(&[]).unwrap().headers(None).is_empty());
         for bad in [&[""][..], &["a b"], &["a\tb"], &["ü"], &[&too_long], &["a", "a"]] {
             let problem = read(bad).unwrap_err();
-            assert_eq!((problem.status(), problem.param.as_deref()), (400, Some("x-warp2api-conversation")));
+            assert_eq!(
+                (problem.status(ErrorStyle::OpenAi), problem.param.as_deref()),
+                (400, Some("x-warp2api-conversation"))
+            );
         }
     }
 }

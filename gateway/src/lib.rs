@@ -15,6 +15,7 @@ mod routes;
 mod stream;
 
 pub use api_keys::ApiKeys;
-pub use config::{GatewayConfig, KeepAliveForm, RemoteImages};
+pub use config::{GatewayConfig, RemoteImages};
 pub use fetch::FetcherError;
 pub use router::router;
+pub use warp2api_dialects::KeepAliveForm;

@@ -6,7 +6,7 @@ use axum::Router;
 use axum::extract::{Request, State};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::get;
 use http::{HeaderName, HeaderValue};
 use warp2api_dialects::error::Problem;
 use warp2api_proto::error::v1::ErrorReason;
@@ -17,7 +17,7 @@ use crate::config::GatewayConfig;
 use crate::failure::Refusal;
 use crate::fetch::{Fetcher, FetcherError};
 use crate::request_id;
-use crate::routes::{chat_completions, health, models};
+use crate::routes::{TABLE, errors_at, health};
 
 /// Names the upstream on every answer.
 static UPSTREAM_HEADER: HeaderName = HeaderName::from_static("x-warp2api-upstream");
@@ -85,15 +85,16 @@ pub fn router(
     let edge = Edge(Arc::new(Shared { config, fetcher, warp_chat, upstream }));
 
     // With and without `/v1`, with and without a slash at the end: clients disagree on what a base URL is.
-    let api = ["/v1", ""].into_iter().flat_map(|root| [(root, ""), (root, "/")]);
-    let api = api.fold(Router::new(), |api, (root, end)| {
-        api.route(&format!("{root}/chat/completions{end}"), post(chat_completions::create))
-            .route(&format!("{root}/models{end}"), get(models::list))
-    });
-    let api = api
-        .route("/v1/models/{*id}", get(models::get))
-        .route("/models/{*id}", get(models::get))
-        .route_layer(middleware::from_fn_with_state(edge.clone(), admit));
+    let mut api = Router::new();
+    for row in TABLE {
+        for root in ["/v1", ""] {
+            api = api.route(&format!("{root}{}", row.path), (row.methods)());
+            if !row.path.contains("{*") {
+                api = api.route(&format!("{root}{}/", row.path), (row.methods)());
+            }
+        }
+    }
+    let api = api.route_layer(middleware::from_fn_with_state(edge.clone(), admit));
     let router = Router::new()
         .route("/", get(health::health))
         .route("/healthz", get(health::health))
@@ -113,7 +114,7 @@ async fn admit(State(edge): State<Edge>, request: Request, next: Next) -> Respon
         return next.run(request).await;
     }
     let words = "the API key is missing or wrong; send it as `Authorization: Bearer KEY`";
-    Refusal(Problem::new(ErrorReason::ApiKeyInvalid, words)).into_response()
+    Refusal(Problem::new(ErrorReason::ApiKeyInvalid, words), errors_at(request.uri().path())).into_response()
 }
 
 /// Says on every answer where chats run: the embedded upstream is never mistaken for the real one.
@@ -127,10 +128,11 @@ async fn name_upstream(State(edge): State<Edge>, request: Request, next: Next) -
 
 async fn no_such_route(request: Request) -> Response {
     let words = format!("there is nothing at {} {}", request.method(), request.uri().path());
-    Refusal(Problem::new(ErrorReason::RouteNotFound, words)).into_response()
+    Refusal(Problem::new(ErrorReason::RouteNotFound, words), errors_at(request.uri().path())).into_response()
 }
 
 async fn no_such_method(request: Request) -> Response {
     let words = format!("{} does not take {}", request.uri().path(), request.method());
-    Refusal(Problem::new(ErrorReason::MethodNotAllowed, words)).into_response()
+    Refusal(Problem::new(ErrorReason::MethodNotAllowed, words), errors_at(request.uri().path()))
+        .into_response()
 }

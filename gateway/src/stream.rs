@@ -14,11 +14,11 @@ use futures_util::future::BoxFuture;
 use http_body::{Body, Frame};
 use tokio::time::{Instant, Sleep};
 use tonic::{Response, Status, Streaming};
-use warp2api_dialects::ChunkStream;
 use warp2api_dialects::error::Problem;
+use warp2api_dialects::{FieldNames, KeepAliveForm, Writer};
 use warp2api_proto::warp_chat::v1::StreamChatResponse;
 
-use crate::config::{GatewayConfig, KeepAliveForm};
+use crate::config::GatewayConfig;
 use crate::failure::problem_of;
 
 /// How much is written before the connection gets a say.
@@ -27,10 +27,11 @@ const ENOUGH_BYTES: usize = 32 * 1024;
 /// A call of `StreamChat` that has not been answered yet.
 pub(crate) type Call = BoxFuture<'static, Result<Response<Streaming<StreamChatResponse>>, Status>>;
 
-/// The body of a streamed chat completion.
-pub(crate) struct ChatBody {
+/// The body of a streamed answer, in the dialect of its writer.
+pub(crate) struct AnswerBody<W> {
     source: Source,
-    chunks: ChunkStream,
+    writer: W,
+    fields: FieldNames,
     buffer: BytesMut,
     keep_alive: Option<KeepAlive>,
 }
@@ -45,20 +46,27 @@ pub(crate) enum Source {
     Over,
 }
 
-impl ChatBody {
-    pub(crate) fn new(source: Source, chunks: ChunkStream, config: &GatewayConfig) -> Self {
+impl<W: Writer> AnswerBody<W> {
+    pub(crate) fn new(source: Source, writer: W, fields: FieldNames, config: &GatewayConfig) -> Self {
         let every = config.keep_alive;
         let keep_alive = (!every.is_zero()).then(|| KeepAlive::new(every, config.keep_alive_form));
-        Self { source, chunks, buffer: BytesMut::with_capacity(4096), keep_alive }
+        Self { source, writer, fields, buffer: BytesMut::with_capacity(4096), keep_alive }
     }
 
     /// Writes an event that was read already.
     pub(crate) fn push(&mut self, event: &StreamChatResponse) {
-        self.chunks.step(event, &mut self.buffer);
+        if let Err(problem) = self.writer.step(event, &mut self.buffer) {
+            self.finish(Err(&problem));
+        }
+    }
+
+    fn fail(&mut self, status: &Status) {
+        let problem = problem_of(status, &self.fields);
+        self.finish(Err(&problem));
     }
 
     fn finish(&mut self, outcome: Result<(), &Problem>) {
-        self.chunks.finish(outcome, &mut self.buffer);
+        self.writer.finish(outcome, &mut self.buffer);
         self.source = Source::Over;
     }
 
@@ -67,11 +75,11 @@ impl ChatBody {
         match &mut self.source {
             Source::Waiting(call) => match ready!(call.as_mut().poll(cx)) {
                 Ok(response) => self.source = Source::Answering(Box::new(response.into_inner())),
-                Err(status) => self.finish(Err(&problem_of(&status))),
+                Err(status) => self.fail(&status),
             },
             Source::Answering(events) => match ready!(Pin::new(events).poll_next(cx)) {
-                Some(Ok(event)) => self.chunks.step(&event, &mut self.buffer),
-                Some(Err(status)) => self.finish(Err(&problem_of(&status))),
+                Some(Ok(event)) => self.push(&event),
+                Some(Err(status)) => self.fail(&status),
                 None => self.finish(Ok(())),
             },
             Source::Over => return Poll::Ready(None),
@@ -80,7 +88,7 @@ impl ChatBody {
     }
 }
 
-impl Body for ChatBody {
+impl<W: Writer> Body for AnswerBody<W> {
     type Data = Bytes;
     type Error = std::convert::Infallible;
 
@@ -105,9 +113,10 @@ impl Body for ChatBody {
             }
             let Some(keep_alive) = &mut this.keep_alive else { return Poll::Pending };
             ready!(keep_alive.poll(cx));
-            match keep_alive.form {
-                KeepAliveForm::Comment => this.buffer.extend_from_slice(b": keep-alive\n\n"),
-                KeepAliveForm::Chunk => this.chunks.keep_alive(&mut this.buffer),
+            this.writer.keep_alive(keep_alive.form, &mut this.buffer);
+            // A dialect may have no sign of that form.
+            if this.buffer.is_empty() {
+                return Poll::Pending;
             }
         }
         if let Some(keep_alive) = &mut this.keep_alive {

@@ -3,11 +3,43 @@
 mod accept;
 mod answer;
 mod collect;
+mod parameters;
 mod request;
 mod stream;
 
-pub use accept::{Accepted, FetchedImages, MAX_IMAGE_BYTES, RemoteImage};
-pub use answer::{AnswerHead, CallStyle};
+use crate::dialect::{self, Dialect, Stamp};
+use crate::error::ErrorStyle;
+use crate::rejection::Rejection;
+
+pub use answer::{AnswerHead, CallStyle, Plan};
 pub use collect::Collector;
+pub use parameters::PARAMETERS;
 pub use request::ChatCompletionRequest;
 pub use stream::ChunkStream;
+
+/// `POST /v1/chat/completions`.
+#[derive(Debug, Clone, Copy)]
+pub struct ChatCompletions;
+
+impl Dialect for ChatCompletions {
+    const ERRORS: ErrorStyle = ErrorStyle::OpenAi;
+    type Request<'a> = ChatCompletionRequest<'a>;
+    type Plan = Plan;
+
+    fn parse(body: &[u8]) -> Result<ChatCompletionRequest<'_>, Rejection> {
+        ChatCompletionRequest::parse(body)
+    }
+}
+
+impl dialect::Plan for Plan {
+    type Writer = ChunkStream;
+    type Fold = Collector;
+
+    fn writer(self, stamp: Stamp) -> ChunkStream {
+        ChunkStream::new(self.head(stamp))
+    }
+
+    fn fold(self, stamp: Stamp) -> Collector {
+        Collector::new(self.head(stamp))
+    }
+}

@@ -8,6 +8,8 @@ use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
 
+use bytes::{BufMut as _, BytesMut};
+use serde::Serialize;
 use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 /// Why JSON could not be read.
@@ -46,6 +48,24 @@ fn describe(path: String, error: &serde_json::Error) -> ReadError {
 }
 
 const MAX_PATH_CHARS: usize = 200;
+
+/// Appends a value in its shortest form.
+pub(crate) fn write_json<T: Serialize + ?Sized>(value: &T, out: &mut BytesMut) {
+    serde_json::to_writer(out.writer(), value).expect("writing to memory does not fail");
+}
+
+/// The JSON of a body, without the byte order mark that some clients begin with.
+///
+/// # Errors
+/// When there is nothing, it is not JSON, or no object of that shape.
+pub(crate) fn read_body<'a, T: Entries<'a>>(body: &'a [u8]) -> Result<T, ReadError> {
+    let body = body.strip_prefix("\u{feff}".as_bytes()).unwrap_or(body);
+    if body.iter().all(u8::is_ascii_whitespace) {
+        let message = "expected an object, got nothing".to_owned();
+        return Err(ReadError::Shape { path: String::new(), message });
+    }
+    read(body).map(|Object(request)| request)
+}
 
 /// A type that is read from the entries of an object, in whatever order they come. Of a key that comes twice the
 /// last one counts.

@@ -1,49 +1,60 @@
-//! The pure mapping between OpenAI's dialect and the contract. Nothing here waits, reads a clock or makes up an id:
+//! The pure mapping between what clients speak and the contract. Nothing here waits, reads a clock or makes up an id:
 //! bytes and events go in, bytes and messages come out.
 //!
-//! A chat request is read with [`ChatCompletionRequest::parse`] and taken on with
-//! [`accept`](ChatCompletionRequest::accept), which gives an [`Accepted`] with the contract's request in it, or a
-//! [`Rejection`] that names the field at fault. The events of the turn go into a [`ChunkStream`] (server-sent
-//! events) or a [`Collector`] (one JSON object); both begin with the [`AnswerHead`] from [`Accepted::head`]. What
-//! fails is a [`Problem`]: status, headers and body before the first byte, an error frame after it.
+//! A [`Dialect`] is a folder: [`chat`] for chat completions. Its request is read with [`Dialect::parse`] and taken on
+//! with [`Request::accept`], which gives an [`Accepted`] with the contract's request in it, or a [`Rejection`] that
+//! names the field at fault. The events of the turn go into a [`Writer`] (server-sent events) or a [`Fold`] (one JSON
+//! object), both made by the request's [`Plan`]. What fails is a [`Problem`]: status, headers and body before the
+//! first byte, an error at the end of the stream after it. What dialects share has files of its own beside the
+//! folders.
 //!
 //! ```
 //! use bytes::BytesMut;
-//! use warp2api_dialects::{ChatCompletionRequest, ChunkStream, FetchedImages, Problem};
+//! use warp2api_dialects::chat::ChatCompletions;
+//! use warp2api_dialects::{Dialect, ErrorStyle, FetchedImages, Plan, Problem, Request, Stamp, Writer};
 //! use warp2api_proto::warp_chat::v1::StreamChatResponse;
 //! use warp2api_proto::warp_chat::v1::stream_chat_response::{Event, Finished, TextDelta};
 //!
 //! let body = br#"{"model": "gpt-5", "stream": true, "messages": [{"role": "user", "content": "hi"}]}"#;
-//! let accepted = ChatCompletionRequest::parse(body)?.accept(&FetchedImages::default())?;
+//! let accepted = ChatCompletions::parse(body)?.accept(&FetchedImages::default())?;
 //! assert_eq!(accepted.request.model, "gpt-5");
 //!
-//! let mut stream = ChunkStream::new(accepted.head("chatcmpl-1", 1_700_000_000));
+//! let mut stream = accepted.plan.writer(Stamp { unique: "1".into(), created: 1_700_000_000 });
 //! let mut out = BytesMut::new();
 //! for event in [Event::TextDelta(TextDelta { text: "Hello".into() }), Event::Finished(Finished::default())] {
-//!     stream.step(&StreamChatResponse { event: Some(event) }, &mut out);
+//!     stream.step(&StreamChatResponse { event: Some(event) }, &mut out).unwrap();
 //! }
 //! stream.finish(Ok(()), &mut out);
 //! assert!(out.ends_with(b"data: [DONE]\n\n"));
 //!
-//! let rejection = ChatCompletionRequest::parse(br#"{"messages": 7}"#).unwrap_err();
+//! let rejection = ChatCompletions::parse(br#"{"messages": 7}"#).unwrap_err();
 //! let problem = Problem::from(rejection);
-//! assert_eq!((problem.status(), problem.param.as_deref()), (400, Some("messages")));
+//! assert_eq!((problem.status(ErrorStyle::OpenAi), problem.param.as_deref()), (400, Some("messages")));
 //! # Ok::<(), warp2api_dialects::Rejection>(())
 //! ```
 //!
 //! [`models`] lists models; [`parameters`] and [`error`] hold the tables that the documents are made from.
 
-mod chat;
+mod calls;
+pub mod chat;
+mod checks;
+mod dialect;
 pub mod error;
+mod fields;
+mod held;
+mod ignored;
+mod images;
 mod json;
 pub mod models;
 pub mod parameters;
+mod parts;
 mod rejection;
+mod tools;
+mod usage;
 
-pub use chat::{
-    Accepted, AnswerHead, CallStyle, ChatCompletionRequest, ChunkStream, Collector, FetchedImages,
-    MAX_IMAGE_BYTES, RemoteImage,
-};
-pub use error::{Problem, errors_markdown_rows, param_of_field};
+pub use dialect::{Accepted, Dialect, Fold, KeepAliveForm, Plan, Request, Stamp, Writer};
+pub use error::{ErrorStyle, Problem, errors_markdown_rows};
+pub use fields::FieldNames;
+pub use images::{FetchedImages, MAX_IMAGE_BYTES, RemoteImage};
 pub use parameters::parameters_markdown;
 pub use rejection::Rejection;

@@ -87,7 +87,10 @@ fn image(url: impl Into<String>) -> RemoteImage {
 /// The message of the problem that the image has.
 async fn refusal(fetcher: &Fetcher, url: impl Into<String>) -> String {
     let problem = fetcher.fetch(vec![image(url)]).await.unwrap_err();
-    assert_eq!((problem.status(), problem.param.as_deref()), (400, Some("image")));
+    assert_eq!(
+        (problem.status(warp2api_dialects::ErrorStyle::OpenAi), problem.param.as_deref()),
+        (400, Some("image"))
+    );
     problem.message
 }
 

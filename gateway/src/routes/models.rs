@@ -5,7 +5,8 @@ use axum::response::{IntoResponse, Response};
 use http::HeaderMap;
 use http::header::CONTENT_TYPE;
 use tokio::time::Instant;
-use warp2api_dialects::models;
+use tonic::Status;
+use warp2api_dialects::{ErrorStyle, FieldNames, models};
 use warp2api_proto::warp_chat::v1::{GetChatModelRequest, ListChatModelsRequest};
 use warp2api_rpc::CallContext;
 
@@ -20,7 +21,7 @@ pub(crate) async fn list(State(edge): State<Edge>, headers: HeaderMap) -> Result
     // The pages of a list end; the bound is for a service that gets it wrong.
     for _ in 0..100 {
         let request = context.request(ListChatModelsRequest { page_size: 0, page_token });
-        let page = edge.warp_chat().list_chat_models(request).await.map_err(|status| problem_of(&status))?;
+        let page = edge.warp_chat().list_chat_models(request).await.map_err(refusal)?;
         let page = page.into_inner();
         found.extend(page.chat_models);
         page_token = page.next_page_token;
@@ -39,9 +40,13 @@ pub(crate) async fn get(
 ) -> Result<Response, Refusal> {
     let context = CallContext::from_headers(&headers, Instant::now());
     let request = context.request(GetChatModelRequest { name: models::resource_name(&id) });
-    let found = edge.warp_chat().get_chat_model(request).await.map_err(|status| problem_of(&status))?;
+    let found = edge.warp_chat().get_chat_model(request).await.map_err(refusal)?;
     let model = found.into_inner().chat_model.unwrap_or_default();
     Ok(json(models::one(&model)))
+}
+
+fn refusal(status: Status) -> Refusal {
+    Refusal(problem_of(&status, &FieldNames::CONTRACT), ErrorStyle::OpenAi)
 }
 
 fn json(body: Vec<u8>) -> Response {

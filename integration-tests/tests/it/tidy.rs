@@ -63,7 +63,7 @@ fn nobody_knows_more_than_the_architecture_says() {
 }
 
 #[test]
-fn the_openai_mapping_cannot_wait() {
+fn the_mapping_of_dialects_cannot_wait() {
     let used = &arrows()["warp2api-dialects"];
     for io in ["tokio", "axum", "hyper", "reqwest", "tonic", "futures-util"] {
         assert!(!used.contains(io), "warp2api-dialects uses {io}");
@@ -218,7 +218,7 @@ fn errors() -> String {
 
 fn parameters() -> String {
     format!(
-        "# Parameters of chat completions\n\n{HOW}\n\nWhat becomes of each parameter of OpenAI's reference. *Honoured*: it \
+        "# Parameters\n\n{HOW}\n\nWhat becomes of each parameter of the references. *Honoured*: it \
          reaches the model. *Enforced*: the upstream knows no such thing, this service does it. *Refused*: an error that \
          names it, since silence would give a wrong answer. *Ignored*: named in the header `x-warp2api-ignored` of the \
          answer. Unknown parameters are ignored in the same way.\n\n{}",

@@ -4,84 +4,41 @@
 //! The table in [`crate::parameters`] says the same in words, and a test holds the two together.
 
 mod content;
-mod ignored;
-mod images;
 mod messages;
 mod tools;
 
-use std::ops::RangeInclusive;
-
 use warp2api_proto::warp_chat::v1::{Delivery, Limits, StreamChatRequest};
 
-use self::ignored::Ignored;
 use self::messages::FunctionCalls;
-use super::answer::{AnswerHead, CallStyle};
+use super::answer::{CallStyle, Plan};
 use super::request::{ChatCompletionRequest, ContentPart, FreeForm};
-use crate::json::{Integer, Object, Real, Text, TextOrList, TextOrObject};
+use crate::checks::{effort, flag, integer, named_model, other, real, word};
+use crate::dialect::{Accepted, Request};
+use crate::fields::FieldNames;
+use crate::ignored::Ignored;
+use crate::images::{FetchedImages, Images, MAX_IMAGES, RemoteImage};
+use crate::json::{Object, Text, TextOrList, TextOrObject};
 use crate::rejection::Rejection;
 
-pub use images::{FetchedImages, MAX_IMAGE_BYTES, RemoteImage};
-
-/// A request that is taken on.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Accepted {
-    /// The request in the contract's terms.
-    pub request: StreamChatRequest,
-    /// Whether the caller wants a stream.
-    pub stream: bool,
-    /// Whether the stream is to end with a chunk about usage.
-    pub include_usage: bool,
-    /// How the caller wants to be told of calls.
-    pub call_style: CallStyle,
-    /// The names of what was asked for and is not done, each once, fit for a header.
-    pub ignored: Vec<String>,
-}
-
-impl Accepted {
-    /// The head of the answer, with an id and a time in seconds since 1970.
-    pub fn head(&self, id: impl Into<String>, created: i64) -> AnswerHead {
-        let model = if self.request.model.is_empty() { DEFAULT_MODEL } else { &self.request.model };
-        AnswerHead {
-            id: id.into(),
-            created,
-            model: model.to_owned(),
-            include_usage: self.include_usage,
-            call_style: self.call_style,
-        }
-    }
-
-    /// The value of the `x-warp2api-ignored` header, if there is anything to say.
-    pub fn ignored_header(&self) -> Option<String> {
-        (!self.ignored.is_empty()).then(|| self.ignored.join(", "))
-    }
-}
-
-/// What the contract takes an empty model for.
-const DEFAULT_MODEL: &str = "auto";
-const EFFORTS: [&str; 7] = ["none", "minimal", "low", "medium", "high", "xhigh", "max"];
+const FIELDS: FieldNames = FieldNames {
+    messages: "messages",
+    before: 0,
+    before_from: "messages",
+    max_output_tokens: "max_completion_tokens",
+    stop_sequences: "stop",
+};
 /// OpenAI's own bound.
 const MAX_STOP_SEQUENCES: usize = 4;
 
 /// What messages share while they are mapped.
 #[derive(Debug)]
 struct Context<'a> {
-    fetched: &'a FetchedImages,
+    images: Images<'a>,
     ignored: Ignored,
-    images: usize,
     functions: FunctionCalls,
 }
 
 impl Context<'_> {
-    /// Counts an image of the conversation before it is decoded.
-    fn count_image(&mut self, param: &str) -> Result<(), Rejection> {
-        self.images += 1;
-        if self.images > images::MAX_IMAGES {
-            let most = images::MAX_IMAGES;
-            return Err(Rejection::invalid(param, format!("more than {most} images in the conversation")));
-        }
-        Ok(())
-    }
-
     fn note_detail(&mut self, part: &ContentPart<'_>) {
         let Some(TextOrObject::Object(image)) = &part.image_url else { return };
         let asked = image.detail.as_ref().is_some_and(|detail| detail.as_str() != "auto");
@@ -89,23 +46,25 @@ impl Context<'_> {
     }
 }
 
-impl ChatCompletionRequest<'_> {
-    /// The images that are named by a remote URL, in order. A caller that fetches them hands them to
-    /// [`accept`](Self::accept), which rejects the request otherwise.
-    pub fn remote_images(&self) -> Vec<RemoteImage> {
+impl Request for ChatCompletionRequest<'_> {
+    type Plan = Plan;
+
+    fn remote_images(&self) -> Vec<RemoteImage> {
         let messages = self.messages.iter().flat_map(|messages| &messages.0).enumerate();
         let images = messages.flat_map(|(index, Object(message))| {
             content::remote_images(message, &format!("messages[{index}]"))
         });
-        images.take(images::MAX_IMAGES).collect()
+        images.take(MAX_IMAGES).collect()
     }
 
-    /// Takes the request on, or says which field stands in the way.
-    pub fn accept(&self, fetched: &FetchedImages) -> Result<Accepted, Rejection> {
+    fn accept(&self, fetched: &FetchedImages) -> Result<Accepted<Plan>, Rejection> {
         self.check_ranges()?;
         self.refuse()?;
-        let mut context =
-            Context { fetched, ignored: self.ignored(), images: 0, functions: FunctionCalls::default() };
+        let mut context = Context {
+            images: Images::new(fetched),
+            ignored: self.ignored(),
+            functions: FunctionCalls::default(),
+        };
 
         let Some(messages) = self.messages.as_ref().filter(|messages| !messages.0.is_empty()) else {
             return Err(Rejection::invalid("messages", "expected an array with at least one message"));
@@ -127,19 +86,25 @@ impl ChatCompletionRequest<'_> {
                 tool_choice,
                 parallel_tool_calls: self.parallel_tool_calls.map(|flag| flag.0),
                 limits: self.limits()?,
-                reasoning_effort: self.reasoning_effort()?.to_owned(),
+                reasoning_effort: effort(self.reasoning_effort.as_ref(), "reasoning_effort")?.to_owned(),
                 // A stream shows text as it comes; a whole answer can wait until none of it can be taken back.
                 delivery: if stream { Delivery::Live } else { Delivery::Committed }.into(),
                 // Not of OpenAI's dialect: the edge reads it off a header.
                 resume: None,
             },
             stream,
-            include_usage: stream && options.is_some_and(|options| flag(options.include_usage)),
-            call_style: self.call_style(),
             ignored: context.ignored.into_names(),
+            fields: FIELDS,
+            plan: Plan {
+                model: named_model(self.model.as_ref()).to_owned(),
+                include_usage: stream && options.is_some_and(|options| flag(options.include_usage)),
+                call_style: self.call_style(),
+            },
         })
     }
+}
 
+impl ChatCompletionRequest<'_> {
     fn call_style(&self) -> CallStyle {
         let any_tools = self.tools.as_ref().is_some_and(|tools| !tools.0.is_empty());
         let any_functions = self.functions.as_ref().is_some_and(|functions| !functions.0.is_empty());
@@ -161,15 +126,6 @@ impl ChatCompletionRequest<'_> {
         }
         let limited = most.is_some() || !stop_sequences.is_empty();
         Ok(limited.then(|| Limits { max_output_tokens: most.unwrap_or_default(), stop_sequences }))
-    }
-
-    fn reasoning_effort(&self) -> Result<&str, Rejection> {
-        let effort = self.reasoning_effort.as_ref().map(Text::as_str).unwrap_or_default();
-        if self.reasoning_effort.is_some() && !EFFORTS.contains(&effort) {
-            let expected = format!("expected one of {}", EFFORTS.join(", "));
-            return Err(Rejection::invalid("reasoning_effort", expected));
-        }
-        Ok(effort)
     }
 
     fn check_ranges(&self) -> Result<(), Rejection> {
@@ -207,10 +163,6 @@ impl ChatCompletionRequest<'_> {
 
     /// Names what is not done: a parameter that asks for something other than what happens without it.
     fn ignored(&self) -> Ignored {
-        let other = |real: Option<Real>, usual: f64| real.is_some_and(|real| real.0 != usual);
-        let word = |text: &Option<Text<'_>>, usual: &[&str]| {
-            text.as_ref().is_some_and(|text| !usual.contains(&text.as_str()))
-        };
         let any = |object: &Option<Object<FreeForm>>| object.as_ref().is_some_and(|object| object.0.any);
         let format = self.response_format.as_ref().map(|format| format.0.kind.as_ref().map(Text::as_str));
         let options = self.stream_options.as_ref().map(|options| &options.0);
@@ -243,25 +195,4 @@ impl ChatCompletionRequest<'_> {
         }
         ignored
     }
-}
-
-fn flag(flag: Option<crate::json::Flag>) -> bool {
-    flag.is_some_and(|flag| flag.0)
-}
-
-fn integer(value: Option<Integer>, param: &str, range: RangeInclusive<i64>) -> Result<(), Rejection> {
-    let Some(Integer(value)) = value.filter(|value| !range.contains(&value.0)) else { return Ok(()) };
-    let (least, most) = range.into_inner();
-    Err(Rejection::invalid(
-        param,
-        if value < least { format!("expected at least {least}") } else { format!("expected at most {most}") },
-    ))
-}
-
-fn real(value: Option<Real>, param: &str, range: RangeInclusive<f64>) -> Result<(), Rejection> {
-    if value.is_none_or(|value| range.contains(&value.0)) {
-        return Ok(());
-    }
-    let (least, most) = range.into_inner();
-    Err(Rejection::invalid(param, format!("expected a number from {least} to {most}")))
 }

@@ -1,11 +1,13 @@
 //! What a streamed and a whole answer have in common: the head that every chunk repeats, the ids of calls, the
 //! reason of the end, and usage.
 
-use std::collections::HashSet;
-
 use serde::Serialize;
 use warp2api_proto::warp_chat::v1::FinishReason;
 use warp2api_proto::warp_chat::v1::stream_chat_response::UsageReported;
+
+use crate::calls::CallIds;
+use crate::dialect::Stamp;
+use crate::usage::Tokens;
 
 /// How the caller wants to be told of calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -15,6 +17,17 @@ pub enum CallStyle {
     Tools,
     /// As `function_call`, for a request that offers `functions` and no `tools`. It has room for one call.
     Function,
+}
+
+/// What an answer needs to know of its request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plan {
+    /// The model as the caller named it.
+    pub model: String,
+    /// Whether a stream is to end with a chunk about usage.
+    pub include_usage: bool,
+    /// How the caller wants to be told of calls.
+    pub call_style: CallStyle,
 }
 
 /// What is known of an answer before it begins.
@@ -32,12 +45,19 @@ pub struct AnswerHead {
     pub call_style: CallStyle,
 }
 
-/// Gives the calls of an answer their places and makes sure that their ids are unique: clients key maps by them.
+impl Plan {
+    pub(super) fn head(self, stamp: Stamp) -> AnswerHead {
+        let Self { model, include_usage, call_style } = self;
+        let Stamp { unique, created } = stamp;
+        AnswerHead { id: format!("chatcmpl-{unique}"), created, model, include_usage, call_style }
+    }
+}
+
+/// Gives the calls of an answer their places.
 #[derive(Debug, Default)]
 pub(super) struct Calls {
     style: CallStyle,
-    count: usize,
-    ids: HashSet<String>,
+    ids: CallIds,
 }
 
 impl Calls {
@@ -47,37 +67,20 @@ impl Calls {
 
     /// The index and the id of the next call, or None where the caller's style has no room for it.
     pub(super) fn admit(&mut self, id: &str) -> Option<(usize, String)> {
-        if self.style == CallStyle::Function && self.count > 0 {
-            return None;
-        }
-        let index = self.count;
-        self.count += 1;
-        let mut unique = id.to_owned();
-        let mut attempt = index;
-        while unique.is_empty() || self.ids.contains(&unique) {
-            let stem = if id.is_empty() { "call" } else { id };
-            unique = format!("{stem}_{attempt}");
-            attempt += 1;
-        }
-        self.ids.insert(unique.clone());
-        Some((index, unique))
+        let room = self.style == CallStyle::Tools || self.ids.count() == 0;
+        room.then(|| self.ids.admit(id))
     }
 
     /// OpenAI's word for the end. Clients run calls only after `tool_calls`, so it stands wherever calls were made,
     /// and nowhere else.
     pub(super) fn finish_reason(&self, reason: FinishReason) -> &'static str {
-        match (self.count, self.style, reason) {
+        match (self.ids.count(), self.style, reason) {
             (1.., CallStyle::Tools, _) => "tool_calls",
             (1.., CallStyle::Function, _) => "function_call",
             (0, _, FinishReason::Length) => "length",
             (0, _, FinishReason::Unspecified | FinishReason::Stop | FinishReason::ToolCalls) => "stop",
         }
     }
-}
-
-/// Arguments as a client can parse them: a call without any has an empty object.
-pub(super) fn arguments(arguments_json: &str) -> &str {
-    if arguments_json.is_empty() { "{}" } else { arguments_json }
 }
 
 /// Token counts in OpenAI's words.
@@ -96,17 +99,14 @@ struct PromptTokensDetails {
 }
 
 impl Usage {
-    /// What the upstream reported, if it is enough: nothing is estimated, and SDKs want whole numbers everywhere.
+    /// What the upstream reported, if it is enough.
     pub(super) fn from_report(report: &UsageReported) -> Option<Self> {
-        let known = |tokens: Option<i64>| tokens.filter(|tokens| *tokens >= 0);
-        let prompt_tokens = known(report.input_tokens)?;
-        let completion_tokens = known(report.output_tokens)?;
-        let cached = known(report.cached_input_tokens);
+        let tokens = Tokens::from_report(report)?;
         Some(Self {
-            prompt_tokens,
-            completion_tokens,
-            total_tokens: prompt_tokens.saturating_add(completion_tokens),
-            prompt_tokens_details: cached.map(|cached_tokens| PromptTokensDetails { cached_tokens }),
+            prompt_tokens: tokens.input,
+            completion_tokens: tokens.output,
+            total_tokens: tokens.total(),
+            prompt_tokens_details: tokens.cached.map(|cached_tokens| PromptTokensDetails { cached_tokens }),
         })
     }
 }
@@ -114,16 +114,6 @@ impl Usage {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn ids_of_calls_are_unique_and_kept_where_they_are() {
-        let mut calls = Calls::new(CallStyle::Tools);
-
-        let ids: Vec<_> = ["a", "", "a", "a_2", ""].iter().filter_map(|id| calls.admit(id)).collect();
-
-        let expected = [(0, "a"), (1, "call_1"), (2, "a_2"), (3, "a_2_3"), (4, "call_4")];
-        assert_eq!(ids, expected.map(|(index, id)| (index, id.to_owned())));
-    }
 
     #[test]
     fn the_older_style_has_room_for_one_call() {
@@ -134,24 +124,18 @@ mod tests {
     }
 
     #[test]
-    fn usage_is_whole_or_absent() {
-        let report = |input, output, cached| UsageReported {
-            input_tokens: input,
-            output_tokens: output,
-            cached_input_tokens: cached,
-            total_tokens: Some(99),
-            credits: Some(0.5),
+    fn usage_is_said_in_openais_words() {
+        let report = UsageReported {
+            input_tokens: Some(3),
+            output_tokens: Some(4),
+            cached_input_tokens: Some(2),
+            ..UsageReported::default()
         };
 
-        assert_eq!(Usage::from_report(&report(None, Some(1), None)), None);
-        assert_eq!(Usage::from_report(&report(Some(1), None, None)), None);
-        assert_eq!(Usage::from_report(&report(Some(-1), Some(1), None)), None);
-        let usage = Usage::from_report(&report(Some(i64::MAX), Some(1), None)).unwrap();
-        assert_eq!(usage.total_tokens, i64::MAX);
-        let usage = Usage::from_report(&report(Some(3), Some(4), Some(2))).unwrap();
         assert_eq!(
-            serde_json::to_string(&usage).unwrap(),
+            serde_json::to_string(&Usage::from_report(&report)).unwrap(),
             r#"{"prompt_tokens":3,"completion_tokens":4,"total_tokens":7,"prompt_tokens_details":{"cached_tokens":2}}"#
         );
+        assert_eq!(Usage::from_report(&UsageReported::default()), None);
     }
 }

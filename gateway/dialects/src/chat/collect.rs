@@ -1,26 +1,22 @@
 //! Folds the events of a turn into a whole answer. The same events give the same answer as the stream does.
 
 use serde::Serialize;
-use warp2api_proto::error::v1::ErrorReason;
 use warp2api_proto::warp_chat::v1::stream_chat_response::Event;
 use warp2api_proto::warp_chat::v1::{FinishReason, StreamChatResponse, ToolCall};
 
-use super::answer::{AnswerHead, CallStyle, Calls, Usage, arguments};
-use super::stream::cut_off;
+use super::answer::{AnswerHead, CallStyle, Calls, Usage};
+use crate::calls::arguments;
+use crate::dialect::Fold;
 use crate::error::Problem;
-
-/// The largest answer that is held, in bytes of text, thinking and calls together.
-const MAX_ANSWER_BYTES: usize = 64 * 1024 * 1024;
+use crate::held::{Held, cut_off};
 
 /// One whole answer in the making.
-///
-/// [`step`](Self::step) for every event, then [`finish`](Self::finish).
 #[derive(Debug)]
 pub struct Collector {
     head: AnswerHead,
     /// Whether a stream would have begun, and with it named the model.
     begun: bool,
-    size: usize,
+    held: Held,
     text: String,
     reasoning: String,
     calls: Calls,
@@ -36,7 +32,7 @@ impl Collector {
         Self {
             head,
             begun: false,
-            size: 0,
+            held: Held::default(),
             text: String::new(),
             reasoning: String::new(),
             calls,
@@ -46,8 +42,22 @@ impl Collector {
         }
     }
 
-    /// Takes an event in. Fails when the answer is larger than is held; the turn can be dropped then.
-    pub fn step(&mut self, event: &StreamChatResponse) -> Result<(), Problem> {
+    fn call(&mut self, call: &ToolCall) -> Result<(), Problem> {
+        self.held.grow(call.id.len() + call.name.len() + call.arguments_json.len() + 1)?;
+        if let Some((_, id)) = self.calls.admit(&call.id) {
+            let arguments = arguments(&call.arguments_json).to_owned();
+            self.made.push(Call {
+                id,
+                kind: "function",
+                function: Function { name: call.name.clone(), arguments },
+            });
+        }
+        Ok(())
+    }
+}
+
+impl Fold for Collector {
+    fn step(&mut self, event: &StreamChatResponse) -> Result<(), Problem> {
         let Some(event) = event.event.as_ref().filter(|_| self.finish_reason.is_none()) else {
             return Ok(());
         };
@@ -58,11 +68,11 @@ impl Collector {
                 }
             }
             Event::TextDelta(delta) => {
-                self.grow(delta.text.len())?;
+                self.held.grow(delta.text.len())?;
                 self.text.push_str(&delta.text);
             }
             Event::ReasoningDelta(delta) => {
-                self.grow(delta.text.len())?;
+                self.held.grow(delta.text.len())?;
                 self.reasoning.push_str(&delta.text);
             }
             Event::ToolCall(call) => self.call(call)?,
@@ -76,8 +86,7 @@ impl Collector {
         Ok(())
     }
 
-    /// The body of the answer, or what went wrong. A turn that ended without an end went wrong.
-    pub fn finish(self, outcome: Result<(), Problem>) -> Result<Vec<u8>, Problem> {
+    fn finish(self, outcome: Result<(), Problem>) -> Result<Vec<u8>, Problem> {
         outcome?;
         let finish_reason = self.finish_reason.ok_or_else(cut_off)?;
         let mut message = Message {
@@ -102,27 +111,6 @@ impl Collector {
             usage: self.usage,
         };
         Ok(serde_json::to_vec(&completion).expect("writing to memory does not fail"))
-    }
-
-    fn call(&mut self, call: &ToolCall) -> Result<(), Problem> {
-        self.grow(call.id.len() + call.name.len() + call.arguments_json.len() + 1)?;
-        if let Some((_, id)) = self.calls.admit(&call.id) {
-            let arguments = arguments(&call.arguments_json).to_owned();
-            self.made.push(Call {
-                id,
-                kind: "function",
-                function: Function { name: call.name.clone(), arguments },
-            });
-        }
-        Ok(())
-    }
-
-    fn grow(&mut self, by: usize) -> Result<(), Problem> {
-        self.size = self.size.saturating_add(by);
-        if self.size > MAX_ANSWER_BYTES {
-            return Err(Problem::new(ErrorReason::UpstreamFailed, "the answer is larger than can be held"));
-        }
-        Ok(())
     }
 }
 

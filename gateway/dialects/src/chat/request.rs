@@ -13,8 +13,7 @@ pub(super) use message::{CalledFunction, ContentPart, Message, ToolCall};
 pub(super) use tool::{AllowedTools, Function, Named, Tool, ToolChoice};
 
 use crate::json::{
-    Entries, Flag, Integer, List, Object, ReadError, Real, Text, TextOrList, TextOrObject, entries, read,
-    skip,
+    Entries, Flag, Integer, List, Object, Real, Text, TextOrList, TextOrObject, entries, read_body, skip,
 };
 use crate::rejection::Rejection;
 
@@ -70,15 +69,7 @@ impl<'a> ChatCompletionRequest<'a> {
     ///
     /// A body that is not JSON is rejected with line and column, a value of the wrong type with its path.
     pub fn parse(body: &'a [u8]) -> Result<Self, Rejection> {
-        // Some clients begin with a byte order mark.
-        let body = body.strip_prefix("\u{feff}".as_bytes()).unwrap_or(body);
-        if body.iter().all(u8::is_ascii_whitespace) {
-            let empty =
-                ReadError::Shape { path: String::new(), message: "expected an object, got nothing".into() };
-            return Err(Rejection::read("", empty));
-        }
-        let Object(request) = read(body).map_err(|error| Rejection::read("", error))?;
-        Ok(request)
+        read_body(body).map_err(|error| Rejection::read("", error))
     }
 }
 

@@ -4,17 +4,17 @@
 
 use bytes::{BufMut as _, BytesMut};
 use serde::Serialize;
-use warp2api_proto::error::v1::ErrorReason;
 use warp2api_proto::warp_chat::v1::stream_chat_response::{Event, Finished};
 use warp2api_proto::warp_chat::v1::{FinishReason, StreamChatResponse, ToolCall};
 
-use super::answer::{AnswerHead, CallStyle, Calls, Usage, arguments};
+use super::answer::{AnswerHead, CallStyle, Calls, Usage};
+use crate::calls::arguments;
+use crate::dialect::{COMMENT, KeepAliveForm, Writer};
 use crate::error::Problem;
+use crate::held::cut_off;
+use crate::json::write_json;
 
 /// The frames of one streamed answer.
-///
-/// [`step`](Self::step) for every event, then [`finish`](Self::finish) once. Each appends whole `data:` frames, or
-/// nothing.
 #[derive(Debug)]
 pub struct ChunkStream {
     head: AnswerHead,
@@ -42,58 +42,6 @@ impl ChunkStream {
     pub fn new(head: AnswerHead) -> Self {
         let calls = Calls::new(head.call_style);
         Self { head, prefix: Vec::new(), calls, usage: None, state: State::Waiting }
-    }
-
-    /// Appends what the caller is to see of the event. Events after the last one, and those of a later contract, are
-    /// passed over.
-    pub fn step(&mut self, event: &StreamChatResponse, out: &mut BytesMut) {
-        let Some(event) = &event.event else { return };
-        if matches!(self.state, State::Finished | State::Closed) {
-            return;
-        }
-        match event {
-            Event::Started(started) => {
-                // Every chunk names the same model, so it is settled before the first.
-                if self.state == State::Waiting && !started.model.is_empty() {
-                    self.head.model.clone_from(&started.model);
-                }
-                self.begin(out);
-            }
-            Event::TextDelta(delta) => self.text("\"content\":", &delta.text, out),
-            Event::ReasoningDelta(delta) => self.text("\"reasoning_content\":", &delta.text, out),
-            Event::ToolCall(call) => self.call(call, out),
-            Event::UsageReported(report) => self.usage = Usage::from_report(report),
-            Event::Finished(finished) => self.end(finished, out),
-        }
-    }
-
-    /// Ends the stream: usage if it was asked for and is known, then `[DONE]`. After a failure, or if the answer has
-    /// no end, an error frame stands there instead and no `[DONE]`, so that a truncated answer cannot look complete.
-    pub fn finish(&mut self, outcome: Result<(), &Problem>, out: &mut BytesMut) {
-        match (outcome, self.state) {
-            (_, State::Closed) => {}
-            (Err(problem), _) => problem.write_frame(out),
-            (Ok(()), State::Finished) => {
-                if let Some(usage) = self.usage.filter(|_| self.head.include_usage) {
-                    out.put_slice(&self.prefix);
-                    out.put_slice(b"[],\"usage\":");
-                    write_json(&usage, out);
-                    out.put_slice(b"}\n\n");
-                }
-                out.put_slice(b"data: [DONE]\n\n");
-            }
-            (Ok(()), State::Waiting | State::Answering) => cut_off().write_frame(out),
-        }
-        self.state = State::Closed;
-    }
-
-    /// Appends a chunk that says nothing, for clients that take silence for death and comments for garbage.
-    pub fn keep_alive(&mut self, out: &mut BytesMut) {
-        match self.state {
-            State::Waiting => self.begin(out),
-            State::Answering => self.delta(0, out, |_| {}),
-            State::Finished | State::Closed => {}
-        }
     }
 
     /// Writes the first chunk, which alone has the role.
@@ -179,9 +127,57 @@ impl ChunkStream {
     }
 }
 
-/// The turn said that it was over without an end.
-pub(super) fn cut_off() -> Problem {
-    Problem::new(ErrorReason::UpstreamInterrupted, "the answer was cut off before its end")
+impl Writer for ChunkStream {
+    fn step(&mut self, event: &StreamChatResponse, out: &mut BytesMut) -> Result<(), Problem> {
+        let Some(event) = &event.event else { return Ok(()) };
+        if matches!(self.state, State::Finished | State::Closed) {
+            return Ok(());
+        }
+        match event {
+            Event::Started(started) => {
+                // Every chunk names the same model, so it is settled before the first.
+                if self.state == State::Waiting && !started.model.is_empty() {
+                    self.head.model.clone_from(&started.model);
+                }
+                self.begin(out);
+            }
+            Event::TextDelta(delta) => self.text("\"content\":", &delta.text, out),
+            Event::ReasoningDelta(delta) => self.text("\"reasoning_content\":", &delta.text, out),
+            Event::ToolCall(call) => self.call(call, out),
+            Event::UsageReported(report) => self.usage = Usage::from_report(report),
+            Event::Finished(finished) => self.end(finished, out),
+        }
+        Ok(())
+    }
+
+    /// Usage if it was asked for and is known, then `[DONE]`; or an error frame and no `[DONE]`.
+    fn finish(&mut self, outcome: Result<(), &Problem>, out: &mut BytesMut) {
+        match (outcome, self.state) {
+            (_, State::Closed) => {}
+            (Err(problem), _) => problem.write_frame(out),
+            (Ok(()), State::Finished) => {
+                if let Some(usage) = self.usage.filter(|_| self.head.include_usage) {
+                    out.put_slice(&self.prefix);
+                    out.put_slice(b"[],\"usage\":");
+                    write_json(&usage, out);
+                    out.put_slice(b"}\n\n");
+                }
+                out.put_slice(b"data: [DONE]\n\n");
+            }
+            (Ok(()), State::Waiting | State::Answering) => cut_off().write_frame(out),
+        }
+        self.state = State::Closed;
+    }
+
+    /// The frame is a chunk that says nothing.
+    fn keep_alive(&mut self, form: KeepAliveForm, out: &mut BytesMut) {
+        match (form, self.state) {
+            (KeepAliveForm::Comment, _) => out.put_slice(COMMENT),
+            (KeepAliveForm::Chunk, State::Waiting) => self.begin(out),
+            (KeepAliveForm::Chunk, State::Answering) => self.delta(0, out, |_| {}),
+            (KeepAliveForm::Chunk, State::Finished | State::Closed) => {}
+        }
+    }
 }
 
 fn prefix(head: &AnswerHead) -> Vec<u8> {
@@ -205,8 +201,4 @@ fn prefix(head: &AnswerHead) -> Vec<u8> {
 fn put_call_index(index: usize, out: &mut BytesMut) {
     out.put_slice(br#""tool_calls":[{"index":"#);
     write_json(&index, out);
-}
-
-fn write_json<T: Serialize + ?Sized>(value: &T, out: &mut BytesMut) {
-    serde_json::to_writer(out.writer(), value).expect("writing to memory does not fail");
 }

@@ -1,55 +1,70 @@
-//! Golden files: one directory a case below `testdata`, with `request.json`, `events.jsonl`, or both. Where both are
-//! there, the answer is made as the request asks for it. Write the snapshots anew with `INSTA_UPDATE=always`.
+//! Golden files: one directory a case below `testdata`. `events.jsonl` is a script of events for every dialect; each has
+//! files of its own beside it that begin with its name: `request.json` and what becomes of it, and what is made of the
+//! script, streamed and whole. Where a dialect has a request, the answer is made as that asks for it. Write the
+//! snapshots anew with `INSTA_UPDATE=always`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use warp2api_dialects::AnswerHead;
-
+use crate::dialects::{Tested, for_each_dialect};
 use crate::support::script::Script;
-use crate::support::{accept, dump, head, strict};
+use crate::support::{accept, dump};
+
+fn requests<D: Tested>() {
+    for case in cases() {
+        let Some(body) = request::<D>(&case) else { continue };
+        let mapped = match accept::<D>(&body) {
+            Ok(accepted) => dump::accepted(&accepted, &D::describe(&accepted.plan)),
+            Err(rejection) => format!("rejected as {}: {rejection}", rejection.reason.as_str_name()),
+        };
+        compare::<D>(&case, "request", &mapped);
+    }
+}
 
 #[test]
 fn requests_map_as_reviewed() {
+    for_each_dialect!(requests());
+}
+
+fn streams<D: Tested>() {
     for case in cases() {
-        let Some(body) = read(&case, "request.json") else { continue };
-        let mapped = match accept(&body) {
-            Ok(accepted) => dump::accepted(&accepted),
-            Err(rejection) => format!("rejected as {}: {rejection}", rejection.reason.as_str_name()),
-        };
-        compare(&case, "request", &mapped);
+        let Some(events) = read(&case, "events.jsonl") else { continue };
+        let (plan, script) = (plan::<D>(&case), Script::parse(&events));
+        let bytes = script.stream::<D>(plan.clone());
+        let checked = D::read_stream(&bytes, &plan);
+        let (_, end) = checked.unwrap_or_else(|error| panic!("{} {}: {error}", case.display(), D::NAME));
+        assert_eq!(end.is_ok(), script.outcome.is_ok(), "{}", case.display());
+        compare::<D>(&case, "stream", &String::from_utf8(bytes).unwrap());
     }
 }
 
 #[test]
 fn events_stream_as_reviewed() {
+    for_each_dialect!(streams());
+}
+
+fn wholes<D: Tested>() {
     for case in cases() {
         let Some(events) = read(&case, "events.jsonl") else { continue };
-        let (head, script) = (answer_head(&case), Script::parse(&events));
-        let include_usage = head.include_usage;
-        let bytes = script.stream(head);
-        let checked = strict::stream(&bytes, include_usage);
-        let (_, end) = checked.unwrap_or_else(|error| panic!("{}: {error}", case.display()));
-        assert_eq!(end.is_ok(), script.outcome.is_ok(), "{}", case.display());
-        compare(&case, "chunks", &String::from_utf8(bytes).unwrap());
+        let plan = plan::<D>(&case);
+        let whole = match Script::parse(&events).collect::<D>(plan.clone()) {
+            Ok(bytes) => {
+                let checked = D::read_whole(&bytes, &plan);
+                checked.unwrap_or_else(|error| panic!("{} {}: {error}", case.display(), D::NAME));
+                String::from_utf8(bytes).unwrap()
+            }
+            Err(problem) => {
+                let body = String::from_utf8(problem.body(D::ERRORS)).unwrap();
+                format!("{} {body}", problem.status(D::ERRORS))
+            }
+        };
+        compare::<D>(&case, "whole", &whole);
     }
 }
 
 #[test]
 fn events_collect_as_reviewed() {
-    for case in cases() {
-        let Some(events) = read(&case, "events.jsonl") else { continue };
-        let whole = match Script::parse(&events).collect(answer_head(&case)) {
-            Ok(bytes) => {
-                strict::whole(&bytes).unwrap_or_else(|error| panic!("{}: {error}", case.display()));
-                String::from_utf8(bytes).unwrap()
-            }
-            Err(problem) => {
-                format!("{} {}", problem.status(), String::from_utf8(problem.body()).unwrap())
-            }
-        };
-        compare(&case, "whole", &whole);
-    }
+    for_each_dialect!(wholes());
 }
 
 #[test]
@@ -57,7 +72,11 @@ fn no_case_is_overlooked() {
     let cases = cases();
     assert!(cases.len() >= 10, "{cases:?}");
     for case in cases {
-        let any = ["request.json", "events.jsonl"].iter().any(|name| case.join(name).exists());
+        let mut any = read(&case, "events.jsonl").is_some();
+        fn has<D: Tested>(case: &Path, any: &mut bool) {
+            *any |= request::<D>(case).is_some();
+        }
+        for_each_dialect!(has(&case, &mut any));
         assert!(any, "nothing to read in {}", case.display());
     }
 }
@@ -69,23 +88,27 @@ fn cases() -> Vec<PathBuf> {
     cases
 }
 
+fn request<D: Tested>(case: &Path) -> Option<String> {
+    read(case, &format!("{}.request.json", D::NAME))
+}
+
 fn read(case: &Path, name: &str) -> Option<String> {
     let path = case.join(name);
     // A checkout may have changed the ends of lines.
     path.exists().then(|| fs::read_to_string(path).unwrap().replace("\r\n", "\n"))
 }
 
-fn answer_head(case: &Path) -> AnswerHead {
-    match read(case, "request.json") {
-        Some(body) => accept(&body).unwrap().head("chatcmpl-1", 1_700_000_000),
-        None => head(),
+fn plan<D: Tested>(case: &Path) -> D::Plan {
+    match request::<D>(case) {
+        Some(body) => accept::<D>(&body).unwrap().plan,
+        None => D::plan(),
     }
 }
 
-fn compare(case: &Path, name: &str, text: &str) {
+fn compare<D: Tested>(case: &Path, name: &str, text: &str) {
     let mut settings = insta::Settings::clone_current();
     settings.set_snapshot_path(case);
     settings.set_prepend_module_to_snapshot(false);
     settings.set_omit_expression(true);
-    settings.bind(|| insta::assert_snapshot!(name, text));
+    settings.bind(|| insta::assert_snapshot!(format!("{}.{name}", D::NAME), text));
 }

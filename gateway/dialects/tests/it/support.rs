@@ -1,23 +1,16 @@
-//! What the tests share: scripts of events, requests as readable text, and a strict reader of answers.
+//! What the tests share: scripts of events and requests as readable text.
 
 pub(crate) mod dump;
 pub(crate) mod script;
-pub(crate) mod strict;
 
-use warp2api_dialects::{Accepted, AnswerHead, CallStyle, ChatCompletionRequest, FetchedImages, Rejection};
+use warp2api_dialects::{Accepted, Dialect, FetchedImages, Rejection, Request as _, Stamp};
 
 /// Reads a body and takes it on, with nothing fetched.
-pub(crate) fn accept(body: &str) -> Result<Accepted, Rejection> {
-    ChatCompletionRequest::parse(body.as_bytes())?.accept(&FetchedImages::default())
+pub(crate) fn accept<D: Dialect>(body: &str) -> Result<Accepted<D::Plan>, Rejection> {
+    D::parse(body.as_bytes())?.accept(&FetchedImages::default())
 }
 
-/// The head of an answer in tests.
-pub(crate) fn head() -> AnswerHead {
-    AnswerHead {
-        id: "chatcmpl-1".to_owned(),
-        created: 1_700_000_000,
-        model: "gpt-5".to_owned(),
-        include_usage: false,
-        call_style: CallStyle::Tools,
-    }
+/// What makes an answer this one in tests.
+pub(crate) fn stamp() -> Stamp {
+    Stamp { unique: "1".to_owned(), created: 1_700_000_000 }
 }

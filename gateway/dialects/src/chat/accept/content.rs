@@ -1,12 +1,13 @@
 //! The content of a message: a string, null, or parts of many types, to the parts of the contract. Text is kept to
 //! the byte, and each part stays one.
 
-use warp2api_proto::warp_chat::v1::{Part, part};
+use warp2api_proto::warp_chat::v1::Part;
 
 use super::Context;
-use super::images::{self, RemoteImage};
 use crate::chat::request::{ContentPart, Message};
+use crate::images::{self, RemoteImage};
 use crate::json::{Object, TextOrList, TextOrObject};
+use crate::parts;
 use crate::rejection::Rejection;
 
 /// What a role may say.
@@ -21,43 +22,24 @@ pub(super) enum Vocabulary {
 }
 
 /// The parts of the content of the message at `path`.
-pub(super) fn parts(
+pub(super) fn content(
     message: &Message<'_>,
     path: &str,
     vocabulary: Vocabulary,
     context: &mut Context<'_>,
 ) -> Result<Vec<Part>, Rejection> {
-    let parts = match &message.content {
+    let list = match &message.content {
         None => return Ok(Vec::new()),
-        Some(TextOrList::Text(text)) => return Ok(vec![text_part(text)]),
-        Some(TextOrList::List(parts)) => parts,
+        Some(TextOrList::Text(text)) => return Ok(vec![parts::text(text)]),
+        Some(TextOrList::List(list)) => list,
     };
-    let mut mapped = Vec::with_capacity(parts.len());
-    let mut images = 0;
-    for (index, Object(part)) in parts.iter().enumerate() {
+    let mut mapped = Vec::with_capacity(list.len());
+    for (index, Object(part)) in list.iter().enumerate() {
         let path = format!("{path}.content[{index}]");
-        let part = content_part(part, &path, vocabulary, context)?;
-        images += usize::from(matches!(part.content, Some(part::Content::Image(_))));
-        mapped.push(part);
+        mapped.push(content_part(part, &path, vocabulary, context)?);
     }
-    if images > images::MAX_IMAGES_IN_MESSAGE {
-        let most = images::MAX_IMAGES_IN_MESSAGE;
-        return Err(Rejection::invalid(
-            format!("{path}.content"),
-            format!("more than {most} images in one message"),
-        ));
-    }
+    images::check_message(&mapped, &format!("{path}.content"))?;
     Ok(mapped)
-}
-
-/// A text part.
-pub(super) fn text_part(text: &str) -> Part {
-    Part { content: Some(part::Content::Text(text.to_owned())) }
-}
-
-/// A part of what the model thought.
-pub(super) fn reasoning_part(text: &str) -> Part {
-    Part { content: Some(part::Content::Reasoning(text.to_owned())) }
 }
 
 fn content_part(
@@ -70,21 +52,19 @@ fn content_part(
     let missing = |key: &str| Rejection::invalid(at(key), "expected a string");
     match kind(part) {
         Some("text" | "input_text" | "output_text") => {
-            part.text.as_ref().map(|text| text_part(text.as_str())).ok_or_else(|| missing("text"))
+            part.text.as_ref().map(|text| parts::text(text.as_str())).ok_or_else(|| missing("text"))
         }
         Some("refusal") => {
-            part.refusal.as_ref().map(|text| text_part(text.as_str())).ok_or_else(|| missing("refusal"))
+            part.refusal.as_ref().map(|text| parts::text(text.as_str())).ok_or_else(|| missing("refusal"))
         }
         Some("thinking" | "reasoning") if vocabulary == Vocabulary::TextAndReasoning => {
             let thought = part.thinking.as_ref().or(part.text.as_ref());
-            Ok(reasoning_part(thought.map_or("", |text| text.as_str())))
+            Ok(parts::reasoning(thought.map_or("", |text| text.as_str())))
         }
         Some("image_url" | "input_image") if vocabulary == Vocabulary::TextAndImages => {
             let (url, param) = image_url(part, path)?;
             context.note_detail(part);
-            context.count_image(&param)?;
-            let image = images::image(url, &param, context.fetched)?;
-            Ok(Part { content: Some(part::Content::Image(image)) })
+            context.images.at_url(url, &param)
         }
         Some("image_url" | "input_image") => {
             Err(Rejection::unsupported(path, "images are taken in user and tool messages only"))

@@ -3,16 +3,16 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use serde_json::value::RawValue;
-use warp2api_proto::warp_chat::v1::{
-    Message as Mapped, Part, Role, ToolCall as MappedCall, ToolResult, part,
-};
+use warp2api_proto::warp_chat::v1::{Message as Mapped, Part, Role, ToolCall as MappedCall, ToolResult};
 
 use super::Context;
 use super::content::{self, Vocabulary};
 use crate::chat::request::{CalledFunction, Message, ToolCall};
-use crate::json::{Object, ReadError, Text, read};
+use crate::checks::present;
+use crate::json::{Object, Text, read};
+use crate::parts;
 use crate::rejection::Rejection;
+use crate::tools::arguments;
 
 /// The calls of the `function_call` days, which had no ids. They get some here, the same for the same conversation.
 #[derive(Debug, Default)]
@@ -45,9 +45,9 @@ pub(super) fn message(
 ) -> Result<Mapped, Rejection> {
     let role = message.role.as_ref().map(Text::as_str).unwrap_or_default();
     let (role, parts) = match role {
-        "system" => (Role::System, content::parts(message, path, Vocabulary::Text, context)?),
-        "developer" => (Role::Developer, content::parts(message, path, Vocabulary::Text, context)?),
-        "user" => (Role::User, content::parts(message, path, Vocabulary::TextAndImages, context)?),
+        "system" => (Role::System, content::content(message, path, Vocabulary::Text, context)?),
+        "developer" => (Role::Developer, content::content(message, path, Vocabulary::Text, context)?),
+        "user" => (Role::User, content::content(message, path, Vocabulary::TextAndImages, context)?),
         "assistant" => (Role::Assistant, assistant(message, path, context)?),
         "tool" => {
             let id = present(message.tool_call_id.as_ref(), path, "tool_call_id")?.to_owned();
@@ -74,22 +74,22 @@ fn assistant(message: &Message<'_>, path: &str, context: &mut Context<'_>) -> Re
     if message.audio.is_some() {
         return Err(Rejection::unsupported(format!("{path}.audio"), "audio is not supported"));
     }
-    let mut parts = Vec::new();
-    parts.extend(thinking(message).map(|text| content::reasoning_part(&text.0)));
-    parts.extend(content::parts(message, path, Vocabulary::TextAndReasoning, context)?);
+    let mut said = Vec::new();
+    said.extend(thinking(message).map(|text| parts::reasoning(&text.0)));
+    said.extend(content::content(message, path, Vocabulary::TextAndReasoning, context)?);
     let refusal = message.refusal.as_ref().map(Text::as_str).filter(|text| !text.is_empty());
-    parts.extend(refusal.map(content::text_part));
+    said.extend(refusal.map(parts::text));
     if let Some(Object(call)) = &message.function_call {
         let path = format!("{path}.function_call");
         let mut call = called(call, &path)?;
         call.id = context.functions.call(&call.name);
-        parts.push(Part { content: Some(part::Content::ToolCall(call)) });
+        said.push(parts::call(call));
     }
     for (index, Object(call)) in message.tool_calls.iter().flat_map(|calls| &calls.0).enumerate() {
         let call = tool_call(call, &format!("{path}.tool_calls[{index}]"))?;
-        parts.push(Part { content: Some(part::Content::ToolCall(call)) });
+        said.push(parts::call(call));
     }
-    Ok(parts)
+    Ok(said)
 }
 
 /// What the model thought, under either of its names. Some servers have something else under the second.
@@ -117,37 +117,12 @@ fn called(function: &CalledFunction<'_>, path: &str) -> Result<MappedCall, Rejec
     Ok(MappedCall { id: String::new(), name, arguments_json })
 }
 
-/// The text of the arguments as the caller wrote it. Nothing at all stands for no arguments.
-fn arguments(raw: Option<&RawValue>, path: &str) -> Result<String, Rejection> {
-    let Some(raw) = raw else { return Ok("{}".to_owned()) };
-    if raw.get().starts_with('{') {
-        return Ok(raw.get().to_owned());
-    }
-    let Text(text) = read(raw.get().as_bytes()).map_err(|error| Rejection::read(path, error))?;
-    if text.trim().is_empty() {
-        return Ok("{}".to_owned());
-    }
-    match read::<&RawValue>(text.as_bytes()) {
-        Ok(object) if object.get().starts_with('{') => Ok(text.into_owned()),
-        Ok(_) => Err(Rejection::invalid(path, "expected the text of a JSON object")),
-        Err(ReadError::Syntax(what) | ReadError::Shape { message: what, .. }) => {
-            Err(Rejection::invalid(path, format!("expected the text of a JSON object: {what}")))
-        }
-    }
-}
-
 fn result(
     tool_call_id: String,
     message: &Message<'_>,
     path: &str,
     context: &mut Context<'_>,
 ) -> Result<Part, Rejection> {
-    let parts = content::parts(message, path, Vocabulary::TextAndImages, context)?;
-    let result = ToolResult { tool_call_id, parts, error: false };
-    Ok(Part { content: Some(part::Content::ToolResult(result)) })
-}
-
-fn present<'t>(text: Option<&'t Text<'_>>, path: &str, key: &str) -> Result<&'t str, Rejection> {
-    let text = text.map(Text::as_str).filter(|text| !text.is_empty());
-    text.ok_or_else(|| Rejection::invalid(format!("{path}.{key}"), "expected a string that is not empty"))
+    let said = content::content(message, path, Vocabulary::TextAndImages, context)?;
+    Ok(parts::result(ToolResult { tool_call_id, parts: said, error: false }))
 }

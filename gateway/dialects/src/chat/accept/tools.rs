@@ -7,10 +7,12 @@ use std::collections::HashSet;
 use warp2api_proto::warp_chat::v1::tool_choice::Mode;
 use warp2api_proto::warp_chat::v1::{Tool as Mapped, ToolChoice as MappedChoice};
 
-use super::ignored::Ignored;
 use crate::chat::request::{AllowedTools, ChatCompletionRequest, Function, Named, Tool, ToolChoice};
+use crate::checks::flag;
+use crate::ignored::Ignored;
 use crate::json::{Object, Text, TextOrObject, read};
 use crate::rejection::Rejection;
+use crate::tools::{self, Functions, choice, choice_of, forced};
 
 /// The functions among the tools, in their order, then those of the older `functions`.
 pub(super) fn tools(
@@ -34,46 +36,32 @@ pub(super) fn tools(
                 if tool.function.is_none() && function.name.is_none() {
                     return Err(Rejection::invalid(format!("{path}.function"), "expected an object"));
                 }
-                functions.add(&function, &inner, ignored)?;
+                add(&mut functions, &function, &inner, ignored)?;
             }
             Some(other) => ignored.note(&format!("tools.{other}")),
         }
     }
     for (index, Object(function)) in request.functions.iter().flat_map(|all| &all.0).enumerate() {
-        functions.add(function, &format!("functions[{index}]"), ignored)?;
+        add(&mut functions, function, &format!("functions[{index}]"), ignored)?;
     }
-    Ok(functions.mapped)
+    Ok(functions.into_tools())
 }
 
-/// The functions so far.
-#[derive(Debug, Default)]
-struct Functions {
-    mapped: Vec<Mapped>,
-    names: HashSet<String>,
-}
-
-impl Functions {
-    fn add(&mut self, function: &Function<'_>, path: &str, ignored: &mut Ignored) -> Result<(), Rejection> {
-        let name = function.name.as_ref().map(Text::as_str).unwrap_or_default();
-        if name.is_empty() {
-            return Err(Rejection::invalid(format!("{path}.name"), "expected a string that is not empty"));
-        }
-        if !self.names.insert(name.to_owned()) {
-            return Err(Rejection::invalid(format!("{path}.name"), "another tool has the same name"));
-        }
-        let parameters_json = function.parameters.map_or("", |raw| raw.get());
-        if !parameters_json.is_empty() && !parameters_json.starts_with('{') {
-            return Err(Rejection::invalid(format!("{path}.parameters"), "expected an object"));
-        }
-        ignored.note_if(function.strict.is_some_and(|strict| strict.0), "tools.function.strict");
-        let description = function.description.as_ref().map(Text::as_str).unwrap_or_default();
-        self.mapped.push(Mapped {
-            name: name.to_owned(),
-            description: description.to_owned(),
-            parameters_json: parameters_json.to_owned(),
-        });
-        Ok(())
-    }
+fn add(
+    functions: &mut Functions,
+    function: &Function<'_>,
+    path: &str,
+    ignored: &mut Ignored,
+) -> Result<(), Rejection> {
+    let read = tools::Function {
+        name: function.name.as_ref().map(Text::as_str).unwrap_or_default(),
+        description: function.description.as_ref().map(Text::as_str).unwrap_or_default(),
+        parameters: function.parameters,
+        parameters_key: "parameters",
+    };
+    functions.add(read, path)?;
+    ignored.note_if(flag(function.strict), "tools.function.strict");
+    Ok(())
 }
 
 /// The choice among the tools, `tool_choice` before the older `function_call`.
@@ -139,15 +127,5 @@ fn allowed_tools(
         }
         names.push(name.to_owned());
     }
-    // To the contract no names means all tools; here it means that none is allowed.
-    let mode = if names.is_empty() { Mode::None } else { Mode::Auto };
-    Ok(choice(mode, names))
-}
-
-fn choice(mode: Mode, tool_names: Vec<String>) -> MappedChoice {
-    MappedChoice { mode: mode.into(), tool_names }
-}
-
-fn forced(path: &str) -> Rejection {
-    Rejection::unsupported(path, "the upstream cannot be made to call a tool; use auto or none")
+    Ok(choice_of(names))
 }

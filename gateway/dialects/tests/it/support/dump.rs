@@ -2,16 +2,17 @@
 
 use std::fmt::Write as _;
 
-use warp2api_dialects::{Accepted, CallStyle};
+use warp2api_dialects::Accepted;
 use warp2api_proto::warp_chat::v1::{Delivery, Part, Role, part, tool_choice};
 
-pub(crate) fn accepted(accepted: &Accepted) -> String {
+/// `plan` is what the dialect has to say besides, in lines.
+pub(crate) fn accepted<P>(accepted: &Accepted<P>, plan: &str) -> String {
     let request = &accepted.request;
     let mut out = String::new();
     writeln!(out, "model: {:?}", request.model).unwrap();
-    writeln!(out, "stream: {}, include_usage: {}", accepted.stream, accepted.include_usage).unwrap();
-    if accepted.call_style == CallStyle::Function {
-        writeln!(out, "calls as function_call").unwrap();
+    writeln!(out, "stream: {}", accepted.stream).unwrap();
+    if !plan.is_empty() {
+        writeln!(out, "{plan}").unwrap();
     }
     writeln!(out, "delivery: {}", Delivery::try_from(request.delivery).unwrap().as_str_name()).unwrap();
     for (index, message) in request.messages.iter().enumerate() {

@@ -1,13 +1,18 @@
 //! Scripts of events, and what the two sides make of them. As a file: one JSON object a line.
 
 use bytes::BytesMut;
+use proptest::collection::vec;
+use proptest::option;
+use proptest::prelude::*;
 use serde_json::Value;
-use warp2api_dialects::{AnswerHead, ChunkStream, Collector, Problem};
+use warp2api_dialects::{Dialect, Fold as _, Plan as _, Problem, Writer};
 use warp2api_proto::error::v1::ErrorReason;
 use warp2api_proto::warp_chat::v1::stream_chat_response::{
     Event, Finished, ReasoningDelta, Started, TextDelta, UsageReported,
 };
 use warp2api_proto::warp_chat::v1::{FinishReason, StreamChatResponse, ToolCall};
+
+use super::stamp;
 
 /// The events of a turn and how it ended.
 #[derive(Debug, Clone)]
@@ -39,23 +44,27 @@ impl Script {
     }
 
     /// The streamed answer.
-    pub(crate) fn stream(&self, head: AnswerHead) -> Vec<u8> {
-        let mut stream = ChunkStream::new(head);
+    pub(crate) fn stream<D: Dialect>(&self, plan: D::Plan) -> Vec<u8> {
+        self.write(plan.writer(stamp()))
+    }
+
+    /// What a writer makes of it.
+    pub(crate) fn write(&self, mut writer: impl Writer) -> Vec<u8> {
         let mut out = BytesMut::new();
         for event in &self.events {
-            stream.step(&response(event.clone()), &mut out);
+            writer.step(&response(event.clone()), &mut out).unwrap();
         }
-        stream.finish(self.outcome.as_ref().copied(), &mut out);
+        writer.finish(self.outcome.as_ref().copied(), &mut out);
         out.to_vec()
     }
 
     /// The whole answer.
-    pub(crate) fn collect(&self, head: AnswerHead) -> Result<Vec<u8>, Problem> {
-        let mut collector = Collector::new(head);
+    pub(crate) fn collect<D: Dialect>(&self, plan: D::Plan) -> Result<Vec<u8>, Problem> {
+        let mut fold = plan.fold(stamp());
         for event in &self.events {
-            collector.step(&response(event.clone()))?;
+            fold.step(&response(event.clone()))?;
         }
-        collector.finish(self.outcome.clone())
+        fold.finish(self.outcome.clone())
     }
 }
 
@@ -118,4 +127,32 @@ fn event(kind: &str, value: &Value) -> Event {
 
 fn text(value: &Value) -> &str {
     value.as_str().unwrap()
+}
+
+fn any_event() -> impl Strategy<Value = Event> {
+    prop_oneof![
+        1 => "[a-z]{0,3}".prop_map(|model| started(&model)),
+        5 => ".{0,12}".prop_map(|text| said(&text)),
+        3 => ".{0,12}".prop_map(|text| thought(&text)),
+        3 => ("(a|b|a_1|)", ".{0,5}", prop_oneof![Just(""), Just("{}"), Just(r#"{"k":"\n"}"#)])
+            .prop_map(|(id, name, arguments)| called(&id, &name, arguments)),
+        1 => (option::of(any::<i64>()), option::of(any::<i64>()), option::of(any::<i64>())).prop_map(
+            |(input_tokens, output_tokens, cached_input_tokens)| Event::UsageReported(UsageReported {
+                input_tokens,
+                output_tokens,
+                cached_input_tokens,
+                ..UsageReported::default()
+            })
+        ),
+        1 => (0..5).prop_map(|reason| Event::Finished(Finished { reason, ..Finished::default() })),
+    ]
+}
+
+/// Any events in any order, and any end.
+pub(crate) fn any_script() -> impl Strategy<Value = Script> {
+    let outcome = prop_oneof![
+        3 => Just(Ok(())),
+        1 => ".{0,9}".prop_map(|message| Err(Problem::new(ErrorReason::UpstreamTimeout, message))),
+    ];
+    (vec(any_event(), 0..12), outcome).prop_map(|(events, outcome)| Script { events, outcome })
 }

@@ -1,16 +1,14 @@
-//! What holds for any body and any script of events.
+//! What holds for any body.
 
 use proptest::collection::vec;
-use proptest::option;
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
-use warp2api_dialects::parameters::PARAMETERS;
-use warp2api_dialects::{AnswerHead, CallStyle, ChatCompletionRequest, Problem};
+use warp2api_dialects::chat::{ChatCompletionRequest, ChunkStream, PARAMETERS};
 use warp2api_proto::error::v1::ErrorReason;
-use warp2api_proto::warp_chat::v1::stream_chat_response::{Event, Finished, UsageReported};
+use warp2api_proto::warp_chat::v1::stream_chat_response::{Event, Finished};
 
-use crate::support::script::{Script, called, said, started, thought};
-use crate::support::{accept, head, strict};
+use super::{accept, head, strict};
+use crate::support::script::{Script, said};
 
 /// Keys that mean something somewhere, so that random bodies get deep into the mapping.
 const KEYS: &[&str] = &[
@@ -84,43 +82,6 @@ fn any_json() -> impl Strategy<Value = Value> {
     })
 }
 
-fn any_event() -> impl Strategy<Value = Event> {
-    prop_oneof![
-        1 => "[a-z]{0,3}".prop_map(|model| started(&model)),
-        5 => ".{0,12}".prop_map(|text| said(&text)),
-        3 => ".{0,12}".prop_map(|text| thought(&text)),
-        3 => ("(a|b|a_1|)", ".{0,5}", prop_oneof![Just(""), Just("{}"), Just(r#"{"k":"\n"}"#)])
-            .prop_map(|(id, name, arguments)| called(&id, &name, arguments)),
-        1 => (option::of(any::<i64>()), option::of(any::<i64>()), option::of(any::<i64>())).prop_map(
-            |(input_tokens, output_tokens, cached_input_tokens)| Event::UsageReported(UsageReported {
-                input_tokens,
-                output_tokens,
-                cached_input_tokens,
-                ..UsageReported::default()
-            })
-        ),
-        1 => (0..5).prop_map(|reason| Event::Finished(Finished { reason, ..Finished::default() })),
-    ]
-}
-
-fn any_script() -> impl Strategy<Value = Script> {
-    let outcome = prop_oneof![
-        3 => Just(Ok(())),
-        1 => ".{0,9}".prop_map(|message| Err(Problem::new(ErrorReason::UpstreamTimeout, message))),
-    ];
-    (vec(any_event(), 0..12), outcome).prop_map(|(events, outcome)| Script { events, outcome })
-}
-
-fn any_head() -> impl Strategy<Value = AnswerHead> {
-    let style = prop_oneof![3 => Just(CallStyle::Tools), 1 => Just(CallStyle::Function)];
-    (any::<bool>(), style, ".{0,9}").prop_map(|(include_usage, call_style, model)| AnswerHead {
-        include_usage,
-        call_style,
-        model,
-        ..head()
-    })
-}
-
 proptest! {
     #[test]
     fn any_value_is_mapped_or_rejected_with_reason(value in any_json()) {
@@ -172,34 +133,6 @@ proptest! {
     }
 
     #[test]
-    fn any_script_gives_a_valid_stream(script in any_script(), head in any_head()) {
-        let include_usage = head.include_usage;
-        let (answer, end) = strict::stream(&script.stream(head), include_usage).unwrap();
-
-        let finished = script.events.iter().any(|event| matches!(event, Event::Finished(_)));
-        prop_assert_eq!(answer.finish_reason.is_some(), finished);
-        prop_assert_eq!(end.is_ok(), finished && script.outcome.is_ok());
-    }
-
-    #[test]
-    fn a_stream_and_the_whole_are_the_same_answer(script in any_script(), head in any_head()) {
-        // Asked for usage, so that it can be compared.
-        let streamed = script.stream(AnswerHead { include_usage: true, ..head.clone() });
-        let (streamed, end) = strict::stream(&streamed, true).unwrap();
-
-        match script.collect(head) {
-            Ok(whole) => {
-                prop_assert_eq!(end, Ok(()));
-                prop_assert_eq!(streamed, strict::whole(&whole).unwrap());
-            }
-            Err(problem) => {
-                let body: Value = serde_json::from_slice(&problem.body()).unwrap();
-                prop_assert_eq!(end.unwrap_err(), body["error"].clone());
-            }
-        }
-    }
-
-    #[test]
     fn text_of_any_kind_goes_through_both_ways(text in ".*") {
         let body = json!({ "messages": [{ "role": "user", "content": text }] }).to_string();
         let mapped = accept(&body).unwrap().request.messages.remove(0).parts.remove(0);
@@ -209,7 +142,7 @@ proptest! {
         );
 
         let finished = Event::Finished(Finished::default());
-        let bytes = Script::of([said(&text), finished]).stream(head());
+        let bytes = Script::of([said(&text), finished]).write(ChunkStream::new(head()));
         prop_assert_eq!(strict::stream(&bytes, false).unwrap().0.content, text);
     }
 }

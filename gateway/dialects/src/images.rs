@@ -8,14 +8,14 @@ use base64::Engine as _;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use bytes::Bytes;
-use warp2api_proto::warp_chat::v1::Image;
+use warp2api_proto::warp_chat::v1::{Image, Part, part};
 
 use crate::rejection::Rejection;
 
 /// The largest image the upstream takes, in bytes before any encoding.
 pub const MAX_IMAGE_BYTES: usize = 3_750_000;
 /// The most images in one message.
-pub(crate) const MAX_IMAGES_IN_MESSAGE: usize = 20;
+const MAX_IMAGES_IN_MESSAGE: usize = 20;
 /// The most images in a conversation.
 pub(crate) const MAX_IMAGES: usize = 200;
 
@@ -51,13 +51,54 @@ impl FetchedImages {
     }
 }
 
+/// Takes the images of a conversation, as many as it may hold.
+#[derive(Debug)]
+pub(crate) struct Images<'a> {
+    fetched: &'a FetchedImages,
+    count: usize,
+}
+
+impl<'a> Images<'a> {
+    /// No image yet.
+    pub(crate) fn new(fetched: &'a FetchedImages) -> Self {
+        Self { fetched, count: 0 }
+    }
+
+    /// The image a URL stands for, as a part. `param` is the path of the URL.
+    pub(crate) fn at_url(&mut self, url: &str, param: &str) -> Result<Part, Rejection> {
+        self.count(param)?;
+        let image = image(url, param, self.fetched)?;
+        Ok(Part { content: Some(part::Content::Image(image)) })
+    }
+
+    /// Counts an image of the conversation before it is decoded.
+    fn count(&mut self, param: &str) -> Result<(), Rejection> {
+        self.count += 1;
+        if self.count > MAX_IMAGES {
+            let words = format!("more than {MAX_IMAGES} images in the conversation");
+            return Err(Rejection::invalid(param, words));
+        }
+        Ok(())
+    }
+}
+
+/// That the parts of a message hold as many images as a message may. `param` is the path of the parts.
+pub(crate) fn check_message(parts: &[Part], param: &str) -> Result<(), Rejection> {
+    let images = parts.iter().filter(|part| matches!(part.content, Some(part::Content::Image(_)))).count();
+    if images > MAX_IMAGES_IN_MESSAGE {
+        let words = format!("more than {MAX_IMAGES_IN_MESSAGE} images in one message");
+        return Err(Rejection::invalid(param, words));
+    }
+    Ok(())
+}
+
 /// Whether the URL names a place on the network.
-pub(super) fn is_remote(url: &str) -> bool {
+pub(crate) fn is_remote(url: &str) -> bool {
     has_scheme(url, "http://") || has_scheme(url, "https://")
 }
 
 /// The image a URL stands for. `param` is the path of the URL.
-pub(super) fn image(url: &str, param: &str, fetched: &FetchedImages) -> Result<Image, Rejection> {
+fn image(url: &str, param: &str, fetched: &FetchedImages) -> Result<Image, Rejection> {
     let data = if has_scheme(url, "data:") {
         inline(url, param)?
     } else if let Some(body) = fetched.get(url) {
@@ -71,6 +112,11 @@ pub(super) fn image(url: &str, param: &str, fetched: &FetchedImages) -> Result<I
     } else {
         return Err(Rejection::invalid(param, "expected a data: URL with an image in base64"));
     };
+    checked(data, param)
+}
+
+/// The media type is read off the bytes.
+fn checked(data: Bytes, param: &str) -> Result<Image, Rejection> {
     if data.len() > MAX_IMAGE_BYTES {
         return Err(too_large(param));
     }
@@ -85,6 +131,10 @@ fn inline(url: &str, param: &str) -> Result<Bytes, Rejection> {
     let Some((_, encoded)) = parts.filter(|(kind, _)| has_suffix(kind, ";base64")) else {
         return Err(Rejection::invalid(param, "expected data:image/...;base64, and the image in base64"));
     };
+    decoded(encoded, param)
+}
+
+fn decoded(encoded: &str, param: &str) -> Result<Bytes, Rejection> {
     if encoded.len() > MAX_ENCODED_BYTES {
         return Err(too_large(param));
     }

@@ -4,7 +4,7 @@
 
 use std::collections::HashSet;
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 /// What a client knows when an answer is over.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -26,6 +26,24 @@ pub(crate) struct Call {
     pub(crate) id: String,
     pub(crate) name: String,
     pub(crate) arguments: String,
+}
+
+impl Answer {
+    /// The answer as JSON, to be compared.
+    pub(crate) fn into_value(self) -> Value {
+        let call = |call: Call| json!({ "id": call.id, "name": call.name, "arguments": call.arguments });
+        json!({
+            "id": self.id,
+            "created": self.created,
+            "model": self.model,
+            "content": self.content,
+            "reasoning": self.reasoning,
+            "tool_calls": self.tool_calls.into_iter().map(call).collect::<Vec<_>>(),
+            "function_call": self.function_call.map(call),
+            "finish_reason": self.finish_reason,
+            "usage": self.usage,
+        })
+    }
 }
 
 /// A stream that was read to its end: `[DONE]`, or the error that stands in its place.

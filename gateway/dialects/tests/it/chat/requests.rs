@@ -1,12 +1,13 @@
 //! Requests that clients send and the fields that stand in the way of others, as tables.
 
 use bytes::Bytes;
-use warp2api_dialects::{CallStyle, ChatCompletionRequest, FetchedImages, Problem, RemoteImage};
+use warp2api_dialects::chat::{CallStyle, ChatCompletionRequest};
+use warp2api_dialects::{ErrorStyle, FetchedImages, Problem, RemoteImage, Request as _};
 use warp2api_proto::error::v1::ErrorReason;
 use warp2api_proto::warp_chat::v1::tool_choice::Mode;
 use warp2api_proto::warp_chat::v1::{Delivery, Message, Role, part};
 
-use crate::support::accept;
+use super::accept;
 
 const HI: &str = r#"{"role":"user","content":"hi"}"#;
 const GIF: &str = "data:image/gif;base64,R0lGODlhAQABAA==";
@@ -242,7 +243,7 @@ fn what_is_not_json_is_located_and_never_repeated() {
 
     assert_eq!(rejection.to_string(), "the request body: not valid JSON: expected value at line 2 column 16");
     let problem = Problem::from(rejection);
-    assert_eq!((problem.status(), problem.param), (400, None));
+    assert_eq!((problem.status(ErrorStyle::OpenAi), problem.param), (400, None));
 }
 
 #[test]
@@ -440,9 +441,9 @@ fn a_stream_is_live_and_a_whole_answer_is_final() {
     let whole = accept(&with(r#""stream":false,"stream_options":{"include_usage":true}"#)).unwrap();
 
     assert_eq!(live.request.delivery(), Delivery::Live);
-    assert_eq!((live.stream, live.include_usage), (true, true));
+    assert_eq!((live.stream, live.plan.include_usage), (true, true));
     assert_eq!(whole.request.delivery(), Delivery::Committed);
-    assert_eq!((whole.stream, whole.include_usage), (false, false));
+    assert_eq!((whole.stream, whole.plan.include_usage), (false, false));
 }
 
 #[test]
@@ -450,13 +451,13 @@ fn the_model_is_echoed_and_auto_where_none_is_named() {
     let named = accept(&with(r#""model":"gpt-5 (high reasoning)""#)).unwrap();
     let unnamed = accept(&messages(HI)).unwrap();
 
-    assert_eq!(named.head("id", 1).model, "gpt-5 (high reasoning)");
-    assert_eq!((unnamed.request.model.as_str(), unnamed.head("id", 1).model.as_str()), ("", "auto"));
+    assert_eq!(named.plan.model, "gpt-5 (high reasoning)");
+    assert_eq!((unnamed.request.model.as_str(), unnamed.plan.model.as_str()), ("", "auto"));
 }
 
 #[test]
 fn callers_of_the_function_days_are_known_by_their_functions() {
-    let style = |fields: &str| accept(&with(fields)).unwrap().call_style;
+    let style = |fields: &str| accept(&with(fields)).unwrap().plan.call_style;
 
     assert_eq!(style(r#""functions":[{"name":"f"}]"#), CallStyle::Function);
     assert_eq!(style(r#""functions":[{"name":"f"}],"tools":[]"#), CallStyle::Function);

@@ -2,18 +2,19 @@
 
 use bytes::BytesMut;
 use serde_json::Value;
-use warp2api_dialects::{AnswerHead, CallStyle, ChunkStream, Problem};
+use warp2api_dialects::chat::{AnswerHead, CallStyle, ChunkStream};
+use warp2api_dialects::{KeepAliveForm, Problem, Writer as _};
 use warp2api_proto::error::v1::ErrorReason;
 use warp2api_proto::warp_chat::v1::FinishReason::{Length, Stop, ToolCalls, Unspecified};
 use warp2api_proto::warp_chat::v1::StreamChatResponse;
 use warp2api_proto::warp_chat::v1::stream_chat_response::{Event, UsageReported};
 
-use crate::support::head;
+use super::{collect, head};
 use crate::support::script::{Script, called, finished, response, said, started, thought, used};
 
 /// The frames of a script that ended well, without the `data: ` before them.
 fn frames(head: AnswerHead, events: impl IntoIterator<Item = Event>) -> Vec<String> {
-    payloads(&Script::of(events).stream(head))
+    payloads(&Script::of(events).write(ChunkStream::new(head)))
 }
 
 fn payloads(bytes: &[u8]) -> Vec<String> {
@@ -184,7 +185,7 @@ fn rule_10_choices_are_in_every_chunk() {
 #[test]
 fn rule_11_a_whole_message_always_has_content_and_refusal() {
     let message = |events: Vec<Event>| {
-        let whole = Script::of(events).collect(head()).unwrap();
+        let whole = collect(&Script::of(events), head()).unwrap();
         let whole: Value = serde_json::from_slice(&whole).unwrap();
         whole["choices"][0]["message"].clone()
     };
@@ -217,7 +218,7 @@ fn rule_13_done_is_said_after_success_alone() {
         events: vec![said("a")],
         outcome: Err(Problem::new(ErrorReason::UpstreamFailed, "it broke")),
     };
-    let frames = payloads(&failed.stream(head()));
+    let frames = payloads(&failed.write(ChunkStream::new(head())));
 
     assert_eq!(
         frames.last().unwrap(),
@@ -233,7 +234,7 @@ fn rule_13_a_failure_after_the_end_is_still_told() {
         outcome: Err(Problem::new(ErrorReason::Bug, "detail")),
     };
 
-    let frames = payloads(&script.stream(head()));
+    let frames = payloads(&script.write(ChunkStream::new(head())));
 
     assert!(frames.last().unwrap().contains("internal error"));
 }
@@ -270,26 +271,26 @@ fn text_survives_to_the_byte_and_never_breaks_a_frame() {
 fn nothing_follows_the_end() {
     let mut stream = ChunkStream::new(head());
     let mut out = BytesMut::new();
-    stream.step(&response(finished(Stop)), &mut out);
+    stream.step(&response(finished(Stop)), &mut out).unwrap();
     let end = out.len();
 
     for event in [said("late"), called("c", "f", "{}"), finished(Length), started("m")] {
-        stream.step(&response(event), &mut out);
+        stream.step(&response(event), &mut out).unwrap();
     }
-    stream.keep_alive(&mut out);
+    stream.keep_alive(KeepAliveForm::Chunk, &mut out);
     assert_eq!(out.len(), end);
 
     stream.finish(Ok(()), &mut out);
     let end = out.len();
     stream.finish(Ok(()), &mut out);
-    stream.keep_alive(&mut out);
+    stream.keep_alive(KeepAliveForm::Chunk, &mut out);
     assert_eq!(out.len(), end);
 }
 
 #[test]
 fn what_a_later_contract_says_is_passed_over() {
     let mut out = BytesMut::new();
-    ChunkStream::new(head()).step(&StreamChatResponse { event: None }, &mut out);
+    ChunkStream::new(head()).step(&StreamChatResponse { event: None }, &mut out).unwrap();
 
     assert!(out.is_empty());
 }
@@ -298,13 +299,13 @@ fn what_a_later_contract_says_is_passed_over() {
 fn a_chunk_that_keeps_a_stream_alive_changes_nothing() {
     let mut stream = ChunkStream::new(head());
     let mut out = BytesMut::new();
-    stream.keep_alive(&mut out);
-    stream.step(&response(said("a")), &mut out);
-    stream.keep_alive(&mut out);
-    stream.step(&response(finished(Stop)), &mut out);
+    stream.keep_alive(KeepAliveForm::Chunk, &mut out);
+    stream.step(&response(said("a")), &mut out).unwrap();
+    stream.keep_alive(KeepAliveForm::Chunk, &mut out);
+    stream.step(&response(finished(Stop)), &mut out).unwrap();
     stream.finish(Ok(()), &mut out);
 
-    let (answer, end) = crate::support::strict::stream(&out, false).unwrap();
+    let (answer, end) = super::strict::stream(&out, false).unwrap();
     assert_eq!((answer.content.as_str(), end), ("a", Ok(())));
     assert_eq!(payloads(&out).len(), 5);
 }
@@ -325,7 +326,7 @@ fn a_caller_of_the_function_days_is_answered_in_their_words() {
         ]
     );
     assert_eq!(chunks[3]["choices"][0]["finish_reason"], "function_call");
-    let whole = String::from_utf8(Script::of(events).collect(head).unwrap()).unwrap();
+    let whole = String::from_utf8(collect(&Script::of(events), head).unwrap()).unwrap();
     assert!(whole.contains(r#""function_call":{"name":"f","arguments":"{\"x\":1}"}"#), "{whole}");
     assert!(!whole.contains("tool_calls"), "{whole}");
 }
@@ -334,7 +335,7 @@ fn a_caller_of_the_function_days_is_answered_in_their_words() {
 fn a_whole_answer_has_a_bound() {
     let large = said(&"x".repeat(40 * 1024 * 1024));
 
-    let problem = Script::of([large.clone(), large, finished(Stop)]).collect(head()).unwrap_err();
+    let problem = collect(&Script::of([large.clone(), large, finished(Stop)]), head()).unwrap_err();
 
     assert_eq!(problem.reason, ErrorReason::UpstreamFailed);
 }
