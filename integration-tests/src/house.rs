@@ -69,6 +69,8 @@ pub struct House {
     pub simulator: Simulator,
     /// A client without a pool of its own settings.
     pub http: reqwest::Client,
+    /// The key with which the house's own tests ask the pool, if it wants one.
+    admin_key: Option<String>,
     running: Vec<Running>,
     _folder: tempfile::TempDir,
 }
@@ -159,20 +161,18 @@ impl House {
     /// How many leases are out.
     pub async fn leases(&self) -> i32 {
         let mut pool = TokenPoolClient::new(self.channel(&self.token_pool).await);
-        let status = pool.get_pool_status(GetPoolStatusRequest {}).await.expect("the pool answers");
-        status.into_inner().in_flight_count
+        let mut request = tonic::Request::new(GetPoolStatusRequest {});
+        if let Some(key) = &self.admin_key {
+            request.metadata_mut().insert("x-admin-key", key.parse().expect("a key that a header can have"));
+        }
+        pool.get_pool_status(request).await.expect("the pool answers").into_inner().in_flight_count
     }
 
     /// Waits until no lease is out and the upstream has nothing under way.
     pub async fn settle(&self) {
         wait::until("no stream is left at the upstream", || self.record().running() == 0).await;
-        let mut pool = TokenPoolClient::new(self.channel(&self.token_pool).await);
         let settled = async {
-            loop {
-                let status = pool.get_pool_status(GetPoolStatusRequest {}).await.expect("the pool answers");
-                if status.into_inner().in_flight_count == 0 {
-                    return;
-                }
+            while self.leases().await > 0 {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
         };
@@ -258,6 +258,7 @@ impl HouseBuilder {
             codec,
             simulator: self.simulator,
             http: client(),
+            admin_key: self.settings.admin_key,
             running,
             _folder: folder,
         }
@@ -292,7 +293,7 @@ impl HouseBuilder {
         settings.port = Some("0".to_owned());
         settings.upstream_addr = Some("127.0.0.1:0".to_owned());
         settings.upstream = settings.upstream.or_else(|| Some("embedded".to_owned()));
-        settings.grpc_addr = Some(self.grpc_address(role, folder));
+        settings.grpc_addr = settings.grpc_addr.or_else(|| Some(self.grpc_address(role, folder)));
         let mut config = Config::resolve(role, settings).expect("the settings are right");
         if matches!(config.upstream, UpstreamChoice::Embedded(_)) {
             config.upstream = UpstreamChoice::Embedded(self.simulator.clone());

@@ -1,5 +1,6 @@
 //! Plumbing that every service of the house shares. Knows no message of ours but the error reasons.
 //!
+//! - [`policy`]: who may call which method. [`guard`]: holds a listener to it, by [`admin_keys`].
 //! - [`endpoint`]: a service of ours, here or over there, as one boxed tower service ([`GrpcEndpoint`]).
 //! - [`http_endpoint`]: the upstream, embedded or a URL, as another ([`HttpEndpoint`]).
 //! - [`context`]: the deadline and the trace context of a call, handed on to every onward call.
@@ -12,20 +13,25 @@
 //! - [`server`]: collects gRPC services with health and reflection into one router.
 //! - [`transport_error`]: what both kinds of endpoints fail with.
 
+pub mod admin_keys;
 pub mod context;
 pub mod deadline;
 pub mod endpoint;
+pub mod guard;
 pub mod http_endpoint;
 pub mod listener;
 pub mod page;
 pub mod plain_status;
+pub mod policy;
 pub mod reason;
 pub mod serve;
 pub mod server;
 pub mod transport_error;
 
+pub use admin_keys::AdminKeys;
 pub use context::CallContext;
 pub use endpoint::GrpcEndpoint;
+pub use guard::{Caller, Guard};
 pub use http_endpoint::{HttpBody, HttpEndpoint};
 pub use reason::{Failure, Violation};
 pub use transport_error::TransportError;

@@ -162,7 +162,8 @@ pub fn code(reason: ErrorReason) -> Code {
             Code::NotFound
         }
         R::RouteNotFound | R::MethodNotAllowed | R::MethodNotFound => Code::Unimplemented,
-        R::ApiKeyInvalid => Code::Unauthenticated,
+        R::ApiKeyInvalid | R::AdminKeyInvalid => Code::Unauthenticated,
+        R::AdminNotAllowed => Code::PermissionDenied,
         R::RequestTooLarge | R::UpstreamQuotaExhausted | R::UpstreamRateLimited => Code::ResourceExhausted,
         R::NoCredentialAvailable
         | R::CredentialRefreshFailed

@@ -14,7 +14,7 @@ use warp2api_rpc::endpoint::{self, Place};
 use warp2api_rpc::listener::{Address, Listener};
 use warp2api_rpc::serve::{ServeConfig, Shutdown, serve};
 use warp2api_rpc::server::{GrpcServer, Health};
-use warp2api_rpc::{GrpcEndpoint, HttpEndpoint, MAX_MESSAGE_BYTES, http_endpoint};
+use warp2api_rpc::{GrpcEndpoint, Guard, HttpEndpoint, MAX_MESSAGE_BYTES, http_endpoint};
 use warp2api_token_pool::{
     Kind, NewCredential, Pool, PoolConfig, Secret, Tier, TokenExchange, TokenPoolService,
 };
@@ -109,7 +109,8 @@ impl App {
         let bridge = match grpc {
             Some(listener) => {
                 let (router, health) = services.finish(FILE_DESCRIPTOR_SET).await?;
-                Some((listener, bridge::router(router, names.leak()), health))
+                let guard = Guard::new(config.admin_keys.clone(), &listener.local_address()?);
+                Some((listener, bridge::router(router, names.leak(), guard), health))
             }
             None => None,
         };

@@ -9,10 +9,10 @@ use http::header::CONTENT_TYPE;
 use serde_json::json;
 use tonic::Status;
 use warp2api_proto::error::v1::ErrorReason;
-use warp2api_rpc::Failure;
+use warp2api_rpc::{Failure, Guard};
 
-/// The gRPC services in `grpc` with `/` and `/healthz` beside them. `services` are their names.
-pub(crate) fn router(grpc: Router, services: &'static [&'static str]) -> Router {
+/// The gRPC services in `grpc` behind their guard, with `/` and `/healthz` beside them. `services` are their names.
+pub(crate) fn router(grpc: Router, services: &'static [&'static str], guard: Guard) -> Router {
     let health = move || async move {
         axum::Json(json!({
             "service": "Warp2Api",
@@ -21,7 +21,11 @@ pub(crate) fn router(grpc: Router, services: &'static [&'static str]) -> Router 
             "grpc_services": services,
         }))
     };
-    Router::new().route("/", get(health)).route("/healthz", get(health)).merge(grpc).fallback(nothing_here)
+    Router::new()
+        .route("/", get(health))
+        .route("/healthz", get(health))
+        .merge(grpc.layer(guard))
+        .fallback(nothing_here)
 }
 
 /// Answers in the language of the request.

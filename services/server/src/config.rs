@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use warp2api_gateway::{ApiKeys, GatewayConfig, KeepAliveForm, RemoteImages};
+use warp2api_rpc::AdminKeys;
 use warp2api_rpc::endpoint::Place;
 use warp2api_rpc::http_endpoint::RemoteHttp;
 use warp2api_rpc::listener::Address;
@@ -44,6 +45,8 @@ pub struct Config {
     pub edge: Address,
     /// Where the gRPC services listen.
     pub grpc: Address,
+    /// The keys of those who run the house.
+    pub admin_keys: AdminKeys,
     /// Where the embedded upstream listens, if it has a port.
     pub upstream_listener: Address,
     /// Where the services are.
@@ -136,6 +139,7 @@ impl Config {
             role,
             edge,
             grpc: read.parse(|s| &mut s.grpc_addr, "grpc_addr", "127.0.0.1:28888"),
+            admin_keys: AdminKeys::parse(&read.take(|s| &mut s.admin_key).unwrap_or_default()),
             upstream_listener: read.parse(|s| &mut s.upstream_addr, "upstream_addr", "127.0.0.1:28890"),
             places: places(&mut read, role),
             token_url: token_url(&mut read, &root),

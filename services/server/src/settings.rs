@@ -88,6 +88,9 @@ settings! {
     /// The keys that clients of the edge must send, separated by commas. Default: none, any key is accepted, and the
     /// edge must then listen on loopback only.
     api_token: "API_TOKEN", Secret;
+    /// The keys that change and show credentials, separated by commas, each perhaps `name=key`; names go to the audit
+    /// trail. Default: none, and only a gRPC address that others cannot reach answers.
+    admin_key: "W2A_ADMIN_KEY", Secret;
     /// Whether the edge may be open to all on an address that others can reach: `true` or `false`. Default: false.
     allow_open: "W2A_ALLOW_OPEN", Plain;
 

@@ -72,6 +72,8 @@ fn openai(reason: ErrorReason) -> Words {
         R::RouteNotFound => row(404, INVALID, "unknown_url", AsUsual),
         R::MethodNotAllowed => row(405, INVALID, "method_not_allowed", AsUsual),
         R::ApiKeyInvalid => row(401, "authentication_error", "invalid_api_key", AsUsual),
+        R::AdminKeyInvalid => row(401, "authentication_error", "invalid_admin_key", AsUsual),
+        R::AdminNotAllowed => row(403, "permission_error", "admin_not_allowed", AsUsual),
         R::ConversationBusy => row(409, INVALID, "conversation_busy", SOON),
 
         R::CredentialNotFound => row(404, INVALID, "credential_not_found", AsUsual),

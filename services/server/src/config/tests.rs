@@ -112,6 +112,7 @@ fn debug_of_a_config_shows_no_secret() {
             ("WARP_PERSONAL_TOKENS", "name=planted-3"),
             ("HTTPS_PROXY", "http://user:planted-4@proxy:1"),
             ("WARP_FIREBASE_API_KEY", "planted-5"),
+            ("W2A_ADMIN_KEY", "ops=planted-6,planted-7"),
         ],
     )
     .unwrap();
