@@ -7,6 +7,7 @@ mod bad_input;
 mod chat;
 mod contract;
 mod conversation;
+mod dialects;
 mod dynamic;
 mod edge;
 mod endings;
