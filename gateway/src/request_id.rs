@@ -1,10 +1,14 @@
-//! Every request has an id: the caller's, or one of ours. It stands in the answer and goes along on every onward call.
+//! Every request has an id: the caller's, or one of ours. It stands in the answer, under the name that OpenAI's SDKs
+//! read and the one that Anthropic's do, and goes along on every onward call.
 
 use axum::extract::Request;
 use axum::middleware::Next;
 use axum::response::Response;
-use http::HeaderValue;
+use http::{HeaderName, HeaderValue};
 use warp2api_rpc::context::REQUEST_ID;
+
+/// What Anthropic's SDKs call it.
+static ANTHROPICS_NAME: HeaderName = HeaderName::from_static("request-id");
 
 /// The longest id of a caller's that is kept.
 const MAX_LENGTH: usize = 128;
@@ -15,6 +19,7 @@ pub(crate) async fn settle(mut request: Request, next: Next) -> Response {
     let id = given.unwrap_or_else(new_id);
     request.headers_mut().insert(&REQUEST_ID, id.clone());
     let mut response = next.run(request).await;
+    response.headers_mut().insert(&ANTHROPICS_NAME, id.clone());
     response.headers_mut().insert(&REQUEST_ID, id);
     response
 }

@@ -113,8 +113,8 @@ async fn admit(State(edge): State<Edge>, request: Request, next: Next) -> Respon
     if edge.config().api_keys.admit(request.headers()) {
         return next.run(request).await;
     }
-    let words = "the API key is missing or wrong; send it as `Authorization: Bearer KEY`";
-    Refusal(Problem::new(ErrorReason::ApiKeyInvalid, words), errors_at(request.uri().path())).into_response()
+    let words = "the API key is missing or wrong; send it as `Authorization: Bearer KEY` or `x-api-key: KEY`";
+    refuse(&request, ErrorReason::ApiKeyInvalid, words)
 }
 
 /// Says on every answer where chats run: the embedded upstream is never mistaken for the real one.
@@ -128,11 +128,15 @@ async fn name_upstream(State(edge): State<Edge>, request: Request, next: Next) -
 
 async fn no_such_route(request: Request) -> Response {
     let words = format!("there is nothing at {} {}", request.method(), request.uri().path());
-    Refusal(Problem::new(ErrorReason::RouteNotFound, words), errors_at(request.uri().path())).into_response()
+    refuse(&request, ErrorReason::RouteNotFound, words)
 }
 
 async fn no_such_method(request: Request) -> Response {
     let words = format!("{} does not take {}", request.uri().path(), request.method());
-    Refusal(Problem::new(ErrorReason::MethodNotAllowed, words), errors_at(request.uri().path()))
-        .into_response()
+    refuse(&request, ErrorReason::MethodNotAllowed, words)
+}
+
+fn refuse(request: &Request, reason: ErrorReason, words: impl Into<String>) -> Response {
+    let style = errors_at(request.uri().path(), request.headers());
+    Refusal(Problem::new(reason, words), style).into_response()
 }

@@ -1,11 +1,14 @@
 //! The routes as a table: what is asked for where, and in whose words errors are said. One file for each family.
 
 pub(crate) mod answer;
+pub(crate) mod count_tokens;
 pub(crate) mod health;
 pub(crate) mod models;
 
 use axum::routing::{MethodRouter, get, post};
+use http::HeaderMap;
 use warp2api_dialects::chat::ChatCompletions;
+use warp2api_dialects::messages::Messages;
 use warp2api_dialects::{Dialect, ErrorStyle};
 
 use crate::router::Edge;
@@ -17,28 +20,39 @@ pub(crate) struct Row {
     pub(crate) path: &'static str,
     /// What it takes.
     pub(crate) methods: fn() -> MethodRouter<Edge>,
-    /// How its errors are said.
-    pub(crate) errors: ErrorStyle,
+    /// How its errors are said, where that does not depend on who asks.
+    pub(crate) errors: Option<ErrorStyle>,
 }
 
 /// Every route of the API.
 pub(crate) const TABLE: &[Row] = &[
     dialect::<ChatCompletions>("/chat/completions"),
-    Row { path: "/models", methods: || get(models::list), errors: ErrorStyle::OpenAi },
-    Row { path: "/models/{*id}", methods: || get(models::get), errors: ErrorStyle::OpenAi },
+    dialect::<Messages>("/messages"),
+    Row {
+        path: "/messages/count_tokens",
+        methods: || post(count_tokens::count),
+        errors: Some(Messages::ERRORS),
+    },
+    Row { path: "/models", methods: || get(models::list), errors: None },
+    Row { path: "/models/{*id}", methods: || get(models::get), errors: None },
 ];
 
 /// The route of a dialect that needs no more than its mapping.
 const fn dialect<D: Dialect>(path: &'static str) -> Row {
-    Row { path, methods: || post(answer::create::<D>), errors: D::ERRORS }
+    Row { path, methods: || post(answer::create::<D>), errors: Some(D::ERRORS) }
 }
 
 /// In whose words a request of the path is answered when something is wrong.
-pub(crate) fn errors_at(path: &str) -> ErrorStyle {
+pub(crate) fn errors_at(path: &str, headers: &HeaderMap) -> ErrorStyle {
     let path = path.strip_prefix("/v1").filter(|rest| rest.starts_with('/')).unwrap_or(path);
     let belongs = |row: &&Row| {
         let rest = path.strip_prefix(row.path.split("/{").next().unwrap_or(row.path));
         rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     };
-    TABLE.iter().find(belongs).map_or(ErrorStyle::OpenAi, |row| row.errors)
+    TABLE.iter().find(belongs).and_then(|row| row.errors).unwrap_or_else(|| errors_for(headers))
+}
+
+/// In whose words who asks wants to be answered. Anthropic's clients always send the version of its API.
+pub(crate) fn errors_for(headers: &HeaderMap) -> ErrorStyle {
+    if headers.contains_key("anthropic-version") { ErrorStyle::Anthropic } else { ErrorStyle::OpenAi }
 }

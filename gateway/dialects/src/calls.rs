@@ -10,6 +10,11 @@ pub(crate) struct CallIds {
 }
 
 impl CallIds {
+    /// The calls of an answer in a conversation that has these already.
+    pub(crate) fn beside(ids: HashSet<String>) -> Self {
+        Self { count: 0, ids }
+    }
+
     /// How many calls there are.
     pub(crate) fn count(&self) -> usize {
         self.count

@@ -1,6 +1,7 @@
 //! A failure on its way to a client: status, headers and body before the first byte, a frame after it. What each
 //! dialect calls it is in [`words`](mod@words). Knows nothing of gRPC.
 
+mod anthropic;
 mod words;
 
 use std::time::Duration;
@@ -55,6 +56,7 @@ impl Problem {
     pub fn body(&self, style: ErrorStyle) -> Vec<u8> {
         match style {
             ErrorStyle::OpenAi => self.openai_body(),
+            ErrorStyle::Anthropic => anthropic::body(self),
         }
     }
 

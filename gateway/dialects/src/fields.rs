@@ -1,8 +1,8 @@
 //! What a caller calls the fields of the contract, so that what a service says of one names the caller's own.
 
-/// The names of a dialect. Messages of the contract are one to one with the items of a list of the caller's, but for
-/// some that stand before it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// The names of a dialect. Messages of the contract come from the items of a list of the caller's in their order, but
+/// for some that stand before it.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FieldNames {
     /// The list the messages come from.
     pub messages: &'static str,
@@ -10,6 +10,8 @@ pub struct FieldNames {
     pub before: usize,
     /// Where those come from.
     pub before_from: &'static str,
+    /// The item that each message after those comes from. Empty where they are one to one.
+    pub items: Vec<usize>,
     /// The limit of tokens.
     pub max_output_tokens: &'static str,
     /// The texts that end an answer.
@@ -22,6 +24,7 @@ impl FieldNames {
         messages: "messages",
         before: 0,
         before_from: "messages",
+        items: Vec::new(),
         max_output_tokens: "limits.max_output_tokens",
         stop_sequences: "limits.stop_sequences",
     };
@@ -40,7 +43,10 @@ impl FieldNames {
         // Messages are one to one; their insides are not.
         let index = field.strip_prefix("messages[").and_then(|rest| rest.split_once(']')?.0.parse().ok());
         match index.map(|index: usize| index.checked_sub(self.before)) {
-            Some(Some(index)) => format!("{}[{index}]", self.messages),
+            Some(Some(index)) => {
+                let item = self.items.get(index).copied().unwrap_or(index);
+                format!("{}[{item}]", self.messages)
+            }
             Some(None) => self.before_from.to_owned(),
             None => field.to_owned(),
         }
@@ -55,6 +61,7 @@ mod tests {
         messages: "input",
         before: 0,
         before_from: "instructions",
+        items: Vec::new(),
         max_output_tokens: "max_completion_tokens",
         stop_sequences: "stop",
     };
@@ -82,5 +89,17 @@ mod tests {
 
         assert_eq!(names.param("messages[0].parts[0]"), "instructions");
         assert_eq!(names.param("messages[1].parts[0]"), "input[0]");
+    }
+
+    #[test]
+    fn messages_of_one_item_have_its_name() {
+        let names = FieldNames { before: 1, items: vec![0, 1, 1, 2], ..NAMES };
+
+        let named = (0..5).map(|message| names.param(&format!("messages[{message}].parts[0]")));
+
+        assert_eq!(
+            named.collect::<Vec<_>>(),
+            ["instructions", "input[0]", "input[1]", "input[1]", "input[2]"]
+        );
     }
 }

@@ -71,6 +71,13 @@ impl<'a> Images<'a> {
         Ok(Part { content: Some(part::Content::Image(image)) })
     }
 
+    /// An image in base64, as a part. `param` is the path of the text.
+    pub(crate) fn in_base64(&mut self, encoded: &str, param: &str) -> Result<Part, Rejection> {
+        self.count(param)?;
+        let image = checked(decoded(encoded, param)?, param)?;
+        Ok(Part { content: Some(part::Content::Image(image)) })
+    }
+
     /// Counts an image of the conversation before it is decoded.
     fn count(&mut self, param: &str) -> Result<(), Rejection> {
         self.count += 1;

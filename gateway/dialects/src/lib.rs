@@ -45,6 +45,7 @@ mod held;
 mod ignored;
 mod images;
 mod json;
+pub mod messages;
 pub mod models;
 pub mod parameters;
 mod parts;

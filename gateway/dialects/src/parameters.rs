@@ -89,5 +89,8 @@ pub struct Reference {
 
 /// The references of all dialects.
 pub fn references() -> &'static [Reference] {
-    &[Reference { path: "/v1/chat/completions", parameters: crate::chat::PARAMETERS }]
+    &[
+        Reference { path: "/v1/chat/completions", parameters: crate::chat::PARAMETERS },
+        Reference { path: "/v1/messages", parameters: crate::messages::PARAMETERS },
+    ]
 }

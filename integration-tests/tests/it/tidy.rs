@@ -202,16 +202,20 @@ fn errors() -> String {
     let mut text = format!(
         "# Errors\n\n{HOW}\n\nEvery failure has a reason. Over gRPC it is the `reason` of the `google.rpc.ErrorInfo` in the \
          status (domain `warp2api`), with a `BadRequest` where fields are at fault and a `RetryInfo` where a wait is known. \
-         Over HTTP it is OpenAI's error object. Before the first byte of a stream a failure has its HTTP status; after it, \
-         it is the last frame, and no `[DONE]` follows.\n\n\
-         | reason | meaning | gRPC code | HTTP | `type` | `code` | tried again |\n| --- | --- | --- | --- | --- | --- | --- |\n"
+         Over HTTP it is the error object of the API that was asked: OpenAI's with `type` and `code`, or Anthropic's, \
+         which has a `type` only. Both have the same status. Before the first byte of a stream a failure has its HTTP \
+         status; after it, it is the last frame or event, and what marks the end of a whole answer (`[DONE]`, \
+         `message_stop`) does not follow.\n\n\
+         | reason | meaning | gRPC code | HTTP | `type` | `code` | Anthropic's `type` | tried again |\n\
+         | --- | --- | --- | --- | --- | --- | --- | --- |\n"
     );
     let rows = warp2api_dialects::errors_markdown_rows();
     for (reason, row) in warp2api_dialects::error::reasons().zip(rows) {
         let meaning = comments.get(reason.as_str_name()).map_or("", String::as_str);
         let code = format!("{:?}", warp2api_rpc::reason::code(reason));
-        let [name, status, kind, word, retry] = row;
-        writeln!(text, "| {name} | {meaning} | {code} | {status} | {kind} | {word} | {retry} |").unwrap();
+        let [name, status, kind, word, anthropics, retry] = row;
+        let words = format!("{kind} | {word} | {anthropics}");
+        writeln!(text, "| {name} | {meaning} | {code} | {status} | {words} | {retry} |").unwrap();
     }
     text
 }

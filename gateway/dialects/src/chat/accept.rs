@@ -24,6 +24,7 @@ const FIELDS: FieldNames = FieldNames {
     messages: "messages",
     before: 0,
     before_from: "messages",
+    items: Vec::new(),
     max_output_tokens: "max_completion_tokens",
     stop_sequences: "stop",
 };

@@ -10,6 +10,8 @@ use warp2api_proto::error::v1::ErrorReason;
 pub enum ErrorStyle {
     /// As OpenAI says them: `{"error": {"message", "type", "param", "code"}}`.
     OpenAi,
+    /// As Anthropic says them: `{"type": "error", "error": {"type", "message"}}`.
+    Anthropic,
 }
 
 /// What a style says of a reason.
@@ -53,11 +55,12 @@ impl ErrorStyle {
     pub fn words(self, reason: ErrorReason) -> Words {
         match self {
             Self::OpenAi => openai(reason),
+            Self::Anthropic => super::anthropic::words(reason),
         }
     }
 }
 
-fn openai(reason: ErrorReason) -> Words {
+pub(super) fn openai(reason: ErrorReason) -> Words {
     use ErrorReason as R;
     use Retry::{AsUsual, Never};
     let row = |status, kind, code, retry| Words { status, kind, code, param: None, retry };
@@ -109,8 +112,9 @@ pub fn reasons() -> impl Iterator<Item = ErrorReason> {
     (1..1000).filter_map(|number| ErrorReason::try_from(number).ok())
 }
 
-/// The rows of the table in docs/errors.md: reason, HTTP status, `type`, `code`, whether a client tries again.
-pub fn errors_markdown_rows() -> Vec<[String; 5]> {
+/// The rows of the table in docs/errors.md: reason, HTTP status, `type`, `code`, Anthropic's `type`, whether a client
+/// tries again.
+pub fn errors_markdown_rows() -> Vec<[String; 6]> {
     let rows = reasons().map(|reason| {
         let Words { status, kind, code, retry, .. } = openai(reason);
         let name = reason.as_str_name().trim_start_matches("ERROR_REASON_");
@@ -121,7 +125,9 @@ pub fn errors_markdown_rows() -> Vec<[String; 5]> {
             Retry::After(usual) => format!("after the known wait, else {} s", usual.as_secs()),
             Retry::WhenKnown(_) => "after the known wait, else told not to".to_owned(),
         };
-        [format!("`{name}`"), status.to_string(), format!("`{kind}`"), format!("`{code}`"), retry]
+        let anthropics = ErrorStyle::Anthropic.words(reason).kind;
+        let [name, kind, code, anthropics] = [name, kind, code, anthropics].map(|word| format!("`{word}`"));
+        [name, status.to_string(), kind, code, anthropics, retry]
     });
     rows.collect()
 }

@@ -8,5 +8,6 @@ mod any_script;
 mod chat;
 mod dialects;
 mod golden;
+mod messages;
 mod parameters;
 mod support;

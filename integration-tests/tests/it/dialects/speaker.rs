@@ -6,6 +6,7 @@ use warp2api_integration_tests::sse::Frames;
 use warp2api_integration_tests::{House, json_of};
 use warp2api_proto::error::v1::ErrorReason;
 
+use super::messages::MESSAGES;
 use super::talk::{self, Talk};
 
 /// A dialect.
@@ -34,7 +35,7 @@ pub(crate) struct Speaker {
 }
 
 /// Every dialect.
-pub(crate) const SPEAKERS: &[Speaker] = &[CHAT];
+pub(crate) const SPEAKERS: &[Speaker] = &[CHAT, MESSAGES];
 
 /// What a client knows when an answer is over.
 #[derive(Debug, Clone, PartialEq, Default)]

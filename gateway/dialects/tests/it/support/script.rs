@@ -118,8 +118,10 @@ fn event(kind: &str, value: &Value) -> Event {
             credits: value["credits"].as_f64(),
         }),
         "finished" => {
-            let reason = FinishReason::from_str_name(&format!("FINISH_REASON_{}", text(value)));
-            finished(reason.unwrap())
+            let word = value.as_str().unwrap_or_else(|| text(&value["reason"]));
+            let reason = FinishReason::from_str_name(&format!("FINISH_REASON_{word}")).unwrap();
+            let stop_sequence = value["stop_sequence"].as_str().unwrap_or_default().to_owned();
+            Event::Finished(Finished { reason: reason.into(), stop_sequence })
         }
         other => panic!("no event is called {other}"),
     }
@@ -144,7 +146,7 @@ fn any_event() -> impl Strategy<Value = Event> {
                 ..UsageReported::default()
             })
         ),
-        1 => (0..5).prop_map(|reason| Event::Finished(Finished { reason, ..Finished::default() })),
+        1 => (0..5, "(END|)").prop_map(|(reason, stop_sequence)| Event::Finished(Finished { reason, stop_sequence })),
     ]
 }
 
