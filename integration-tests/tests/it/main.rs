@@ -20,6 +20,7 @@ mod images;
 mod large;
 mod leaving;
 mod renewal;
+mod rest;
 mod resume;
 mod secrets;
 mod shutdown;

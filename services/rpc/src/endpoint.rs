@@ -84,6 +84,15 @@ pub fn local(routes: Routes) -> GrpcEndpoint {
     BoxCloneSyncService::new(DeadlineLayer.layer(PlainStatusLayer.layer(service)))
 }
 
+/// What a router serves, called in this process through all its layers.
+pub fn served(router: axum::Router) -> GrpcEndpoint {
+    let service = router
+        .into_service::<Body>()
+        .map_response(|response: Response<axum::body::Body>| response.map(Body::new))
+        .map_err(|never| match never {});
+    BoxCloneSyncService::new(service)
+}
+
 /// A service behind a socket. Connects at the first call and again whenever the connection is lost.
 ///
 /// # Errors

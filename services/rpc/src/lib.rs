@@ -3,17 +3,20 @@
 //! - [`policy`]: who may call which method. [`guard`]: holds a listener to it, by [`admin_keys`].
 //! - [`endpoint`]: a service of ours, here or over there, as one boxed tower service ([`GrpcEndpoint`]).
 //! - [`http_endpoint`]: the upstream, embedded or a URL, as another ([`HttpEndpoint`]).
+//! - [`body`]: reads the body of an HTTP request within its bounds.
 //! - [`context`]: the deadline and the trace context of a call, handed on to every onward call.
 //! - [`deadline`]: the layer that makes deadlines hold in process as they do over a socket.
 //! - [`page`]: pages of a list.
 //! - [`plain_status`]: gives what the gRPC framework itself refuses a reason like all others.
 //! - [`reason`]: the one place that knows which gRPC code and details a failure has ([`Failure`]).
+//! - [`request_id`]: every HTTP request has an id.
 //! - [`listener`]: addresses, TCP or unix socket, bound early.
 //! - [`serve`]: the accept loop: HTTP/1.1 and HTTP/2 on one port, limits, graceful stop.
 //! - [`server`]: collects gRPC services with health and reflection into one router.
 //! - [`transport_error`]: what both kinds of endpoints fail with.
 
 pub mod admin_keys;
+pub mod body;
 pub mod context;
 pub mod deadline;
 pub mod endpoint;
@@ -24,6 +27,7 @@ pub mod page;
 pub mod plain_status;
 pub mod policy;
 pub mod reason;
+pub mod request_id;
 pub mod serve;
 pub mod server;
 pub mod transport_error;

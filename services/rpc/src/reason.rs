@@ -155,9 +155,11 @@ pub fn reason_name(reason: ErrorReason) -> &'static str {
 pub fn code(reason: ErrorReason) -> Code {
     use ErrorReason as R;
     match reason {
-        R::InvalidField | R::UnsupportedField | R::MalformedMessage | R::ContextTooLong => {
-            Code::InvalidArgument
-        }
+        R::InvalidField
+        | R::UnsupportedField
+        | R::UnsupportedMediaType
+        | R::MalformedMessage
+        | R::ContextTooLong => Code::InvalidArgument,
         R::MessageTypeNotFound | R::ModelNotFound | R::CredentialNotFound | R::LeaseNotFound => {
             Code::NotFound
         }

@@ -110,7 +110,8 @@ impl App {
             Some(listener) => {
                 let (router, health) = services.finish(FILE_DESCRIPTOR_SET).await?;
                 let guard = Guard::new(config.admin_keys.clone(), &listener.local_address()?);
-                Some((listener, bridge::router(router, names.leak(), guard), health))
+                let rest = bridge::rest(&config, &router, &names, guard.clone())?;
+                Some((listener, bridge::router(router, rest, names.leak(), guard), health))
             }
             None => None,
         };

@@ -77,6 +77,7 @@ pub(super) fn openai(reason: ErrorReason) -> Words {
         R::ApiKeyInvalid => row(401, "authentication_error", "invalid_api_key", AsUsual),
         R::AdminKeyInvalid => row(401, "authentication_error", "invalid_admin_key", AsUsual),
         R::AdminNotAllowed => row(403, "permission_error", "admin_not_allowed", AsUsual),
+        R::UnsupportedMediaType => row(415, INVALID, "unsupported_media_type", AsUsual),
         R::ConversationBusy => row(409, INVALID, "conversation_busy", SOON),
 
         R::CredentialNotFound => row(404, INVALID, "credential_not_found", AsUsual),

@@ -1,0 +1,87 @@
+//! What is asked of each annotated method, by gRPC and by REST: the whole request in JSON. A method without a case is
+//! a mistake.
+
+use serde_json::{Value, json};
+use warp2api_upstream_sim::{Cut, Refusal, Scenario};
+
+/// A call of a method.
+pub(crate) struct Case {
+    /// For example `codec.v1.Codec/DecodeMessage`.
+    pub(crate) method: &'static str,
+    pub(crate) request: Value,
+    /// What the upstream does, if it is asked.
+    pub(crate) script: Vec<Scenario>,
+    /// How many messages of a stream are read.
+    pub(crate) most: usize,
+    /// Whether the call goes well.
+    pub(crate) fails: bool,
+}
+
+fn call(method: &'static str, request: Value) -> Case {
+    Case { method, request, script: Vec::new(), most: usize::MAX, fails: false }
+}
+
+impl Case {
+    fn fails(mut self) -> Self {
+        self.fails = true;
+        self
+    }
+
+    fn script(mut self, scenario: Scenario) -> Self {
+        self.script.push(scenario);
+        self
+    }
+}
+
+/// The calls in the order they are made.
+pub(crate) fn all() -> Vec<Case> {
+    codec().into_iter().chain(token_pool()).chain(warp_chat()).collect()
+}
+
+fn codec() -> Vec<Case> {
+    let request = "messageTypes/warp.multi_agent.v1.Request";
+    vec![
+        call("codec.v1.Codec/ListMessageTypes", json!({})),
+        call("codec.v1.Codec/ListMessageTypes", json!({"pageSize": 3, "pageToken": "p5"})),
+        call("codec.v1.Codec/ListMessageTypes", json!({"pageSize": -1})).fails(),
+        call("codec.v1.Codec/GetMessageType", json!({"name": request})),
+        call("codec.v1.Codec/GetMessageType", json!({"name": "messageTypes/no.Such"})).fails(),
+        call("codec.v1.Codec/EncodeMessage", json!({"name": request, "json": r#"{"metadata":{}}"#})),
+        call("codec.v1.Codec/EncodeMessage", json!({"name": request, "json": "{"})).fails(),
+        call("codec.v1.Codec/EncodeMessage", json!({"name": request})).fails(),
+        call(
+            "codec.v1.Codec/DecodeMessage",
+            json!({"name": request, "data": "EgoyCAoGCgQKAmhpIgMKAWM=", "fieldNaming": "FIELD_NAMING_CAMEL_CASE"}),
+        ),
+        call("codec.v1.Codec/DecodeMessage", json!({"name": request, "data": "EgoyCAoGCgQ="})).fails(),
+    ]
+}
+
+fn token_pool() -> Vec<Case> {
+    vec![
+        call("token_pool.v1.TokenPool/ListCredentials", json!({"pageSize": 1})),
+        call("token_pool.v1.TokenPool/ListCredentials", json!({"pageToken": "of another list"})).fails(),
+        call("token_pool.v1.TokenPool/GetCredential", json!({"name": "credentials/EMBEDDED"})),
+        call("token_pool.v1.TokenPool/GetCredential", json!({"name": "credentials/nobody"})).fails(),
+        call("token_pool.v1.TokenPool/GetPoolStatus", json!({})),
+    ]
+}
+
+fn warp_chat() -> Vec<Case> {
+    let chat = |text: &str| {
+        json!({
+            "model": "chatModels/gpt-5 (high reasoning)",
+            "messages": [{"role": "ROLE_USER", "parts": [{"text": text}]}],
+        })
+    };
+    let stream = |request| call("warp_chat.v1.WarpChat/StreamChat", request);
+    vec![
+        call("warp_chat.v1.WarpChat/ListChatModels", json!({})),
+        call("warp_chat.v1.WarpChat/GetChatModel", json!({"name": "chatModels/gpt-5 (high reasoning)"})),
+        call("warp_chat.v1.WarpChat/GetChatModel", json!({"name": "chatModels/a/b c:d%e?"})).fails(),
+        stream(chat("say exactly: one two three")),
+        stream(json!({"model": "chatModels/auto", "messages": []})).fails(),
+        stream(chat("broken off")).script(Scenario::text("broken off").cut_after(8, Cut::Error)).fails(),
+        stream(chat("out of credits")).script(Scenario::refuse(Refusal::out_of_credits())).fails(),
+    ]
+}

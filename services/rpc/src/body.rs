@@ -1,0 +1,77 @@
+//! Reads the body of an HTTP request within its bounds. Knows nothing of what is in it.
+
+use std::time::Duration;
+
+use axum::body::Body;
+use bytes::Bytes;
+use http::HeaderMap;
+use http::header::CONTENT_LENGTH;
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use warp2api_proto::error::v1::ErrorReason;
+
+use crate::reason::Failure;
+
+/// How much of a body that is too large is thrown away so that its sender gets to read the answer.
+const MAX_DISCARDED_BYTES: usize = 128 * 1024 * 1024;
+/// How long that may take.
+const DISCARD_TIME: Duration = Duration::from_secs(5);
+
+/// The whole body, if it is at most `limit` bytes and arrives within `time`.
+///
+/// # Errors
+/// REQUEST_TOO_LARGE when it is larger, INVALID_FIELD when it cannot be read or does not arrive in time.
+pub async fn read(headers: &HeaderMap, body: Body, limit: usize, time: Duration) -> Result<Bytes, Failure> {
+    let announced =
+        headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
+    if announced.is_some_and(|length| length > limit) {
+        discard(body).await;
+        return Err(too_large(limit));
+    }
+    let mut body = Limited::new(body, limit);
+    match tokio::time::timeout(time, (&mut body).collect()).await {
+        Ok(Ok(collected)) => Ok(collected.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large(limit)),
+        Ok(Err(_)) => Err(Failure::new(ErrorReason::InvalidField, "the request body could not be read")),
+        Err(_) => Err(Failure::new(ErrorReason::InvalidField, "the request body did not arrive in time")),
+    }
+}
+
+/// A client that is still sending does not read; throwing its words away lets it come to the answer.
+async fn discard(mut body: Body) {
+    let reading = async {
+        let mut left = MAX_DISCARDED_BYTES;
+        while let Some(Ok(frame)) = body.frame().await {
+            let length = frame.data_ref().map_or(0, Bytes::len);
+            match left.checked_sub(length) {
+                Some(rest) => left = rest,
+                None => return,
+            }
+        }
+    };
+    if tokio::time::timeout(DISCARD_TIME, reading).await.is_err() {
+        tracing::debug!("a client kept sending a body that is too large");
+    }
+}
+
+fn too_large(limit: usize) -> Failure {
+    Failure::new(ErrorReason::RequestTooLarge, format!("the request body is larger than {limit} bytes"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn read_of(announced: Option<&str>, body: Body) -> Result<Bytes, ErrorReason> {
+        let headers = announced.map(|length| (CONTENT_LENGTH, length.parse().unwrap())).into_iter().collect();
+        read(&headers, body, 4, Duration::from_secs(1)).await.map_err(|failure| failure.reason)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_is_read_within_its_bounds() {
+        assert_eq!(read_of(None, Body::from("four")).await, Ok(Bytes::from("four")));
+        assert_eq!(read_of(None, Body::from("fives")).await, Err(ErrorReason::RequestTooLarge));
+        assert_eq!(read_of(Some("5"), Body::from("fives")).await, Err(ErrorReason::RequestTooLarge));
+        let never = Body::from_stream(futures_util::stream::pending::<Result<Bytes, std::io::Error>>());
+        assert_eq!(read_of(None, never).await, Err(ErrorReason::InvalidField));
+    }
+}
