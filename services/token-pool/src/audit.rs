@@ -58,7 +58,17 @@ impl AuditTrail {
         self.events.push_back(event);
     }
 
-    fn page(&self, before: Option<&str>, limit: usize) -> Vec<AuditEvent> {
+    /// What was pushed, oldest first, for a store that keeps it from here on.
+    pub(crate) fn drain(&mut self) -> impl Iterator<Item = AuditEvent> {
+        self.events.drain(..)
+    }
+
+    /// Takes back what the store did not take.
+    pub(crate) fn put_back(&mut self, events: impl DoubleEndedIterator<Item = AuditEvent>) {
+        events.rev().for_each(|event| self.events.push_front(event));
+    }
+
+    pub(crate) fn page(&self, before: Option<&str>, limit: usize) -> Vec<AuditEvent> {
         let older = self.events.iter().rev().filter(|event| before.is_none_or(|id| event.id.as_str() < id));
         older.take(limit).cloned().collect()
     }
@@ -72,14 +82,6 @@ impl Pool {
     /// When it cannot be stored.
     pub async fn append_audit(&self, change: Change) -> Result<(), Error> {
         self.transact_durably(|open| open.audit(change)).await
-    }
-
-    /// Shows the trail, newest first, from before the event with the id `before` on.
-    ///
-    /// # Errors
-    /// When what the pool rests on cannot be reached.
-    pub async fn list_audit(&self, before: Option<String>, limit: usize) -> Result<Vec<AuditEvent>, Error> {
-        self.transact(move |open| open.inner.audit.page(before.as_deref(), limit)).await
     }
 }
 

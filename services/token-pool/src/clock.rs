@@ -3,10 +3,11 @@
 //! Cool-downs and the expiry of tokens are wall-clock times: they are shown, they will be stored, and they must
 //! hold across a machine's sleep. Leases and waits run on `tokio::time::Instant` and need no clock of ours.
 
+use std::fmt;
 use std::time::{Duration, SystemTime};
 
 /// Tells the time of day.
-pub trait Clock: Send + Sync + 'static {
+pub trait Clock: fmt::Debug + Send + Sync + 'static {
     /// What time it is.
     fn now(&self) -> SystemTime;
 }

@@ -23,6 +23,9 @@ pub struct PoolConfig {
     /// How many callers can wait for a slot at once. Default 1000.
     pub max_waiters: usize,
 
+    /// How long the store may take over what must not be lost. Default 5 seconds.
+    pub store_timeout: Duration,
+
     /// How long before its expiry an access token is renewed. Default 5 minutes.
     pub refresh_margin: Duration,
     /// The same in percent of the token's life; the larger of the two applies, but never more than half the life.
@@ -66,6 +69,7 @@ impl Default for PoolConfig {
             max_in_flight_anonymous: 2,
             max_wait: MINUTE,
             max_waiters: 1000,
+            store_timeout: 5 * SECOND,
             refresh_margin: 5 * MINUTE,
             refresh_margin_percent: 10,
             expiry_margin: 10 * SECOND,

@@ -43,6 +43,11 @@ pub enum Source {
     Admin,
 }
 
+impl Source {
+    /// Every source.
+    pub const ALL: [Self; 2] = [Self::Settings, Self::Admin];
+}
+
 /// What a credential is made of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Kind {
@@ -57,12 +62,15 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// Every kind.
+    pub const ALL: [Self; 4] = [Self::ApiKey, Self::RefreshToken, Self::StaticJwt, Self::Embedded];
+
     /// Whether an access token that was rejected can be renewed.
     pub fn is_refreshable(self) -> bool {
         self == Self::RefreshToken
     }
 
-    fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::ApiKey => "api_key",
             Self::RefreshToken => "refresh_token",

@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 use crate::clock::until;
 use crate::config::PoolConfig;
 use crate::credential::{CredentialId, Kind, NewCredential, Secret, Source, Tier};
+use crate::entry::keeping::Mark;
 use crate::exchange::{ExchangeError, Exchanged};
 use crate::jwt;
 use crate::lease::LeaseRecord;
@@ -13,6 +14,7 @@ use crate::pool::Wish;
 use crate::refresh::Flight;
 use crate::select::Candidate;
 use crate::state::{Context, Event, FailureSource, Outcome, Phase, State};
+use crate::store::kept::Claim;
 
 /// Leases of the embedded upstream's credential that may be out at once: it has no account to protect.
 const MAX_IN_FLIGHT_EMBEDDED: u32 = 65_536;
@@ -33,17 +35,25 @@ pub(crate) struct Entry {
     pub(crate) state: State,
     token: Option<AccessToken>,
     /// How many access tokens it has had.
-    serial: u64,
+    pub(crate) serial: u64,
     /// An access token was rejected, and none has served since.
     suspect: bool,
     /// The exchange that is under way.
     pub(crate) flight: Option<Flight>,
+    /// How many exchanges have ended, well or not.
+    pub(crate) exchanges: u64,
+    /// Which process exchanges the refresh token, if there are several.
+    pub(crate) claim: Option<Claim>,
     /// The grants that are out.
     out: BTreeSet<u64>,
     last_grant: u64,
     pub(crate) granted_count: u64,
     pub(crate) last_granted_time: Option<SystemTime>,
     pub(crate) last_error: Option<String>,
+    /// How often the secret was replaced.
+    rotations: u64,
+    /// As it was stored last; `None` if it never was.
+    mark: Option<Mark>,
 }
 
 #[derive(Clone)]
@@ -84,11 +94,15 @@ impl Entry {
             serial: 0,
             suspect: false,
             flight: None,
+            exchanges: 0,
+            claim: None,
             out: BTreeSet::new(),
             last_grant: 0,
             granted_count: 0,
             last_granted_time: None,
             last_error: None,
+            rotations: 0,
+            mark: None,
             id,
         }
     }
@@ -119,6 +133,21 @@ impl Entry {
     pub(crate) fn take_slot(&mut self, grant: u64) {
         self.out.insert(grant);
         self.last_grant = grant;
+    }
+
+    /// Whether a store keeps it. The embedded upstream's own is part of the program.
+    pub(crate) fn is_stored(&self) -> bool {
+        self.kind != Kind::Embedded
+    }
+
+    /// Counts a slot that was taken elsewhere, or before.
+    pub(crate) fn keep_slot(&mut self, grant: u64) {
+        self.out.insert(grant);
+    }
+
+    /// Takes over the slots of the same credential.
+    pub(crate) fn adopt_slots(&mut self, other: &mut Self) {
+        self.out = std::mem::take(&mut other.out);
     }
 
     /// Gives a slot back.
@@ -229,10 +258,12 @@ impl Entry {
     /// Replaces the refresh token by the one that came in its stead.
     pub(crate) fn rotate(&mut self, rotated: Secret) {
         self.secret = rotated;
+        self.rotations += 1;
     }
 
     /// Takes note of how an exchange went. A rotated refresh token was kept before.
     pub(crate) fn exchanged(&mut self, result: &Result<Exchanged, ExchangeError>, context: &Context<'_>) {
+        (self.exchanges, self.claim) = (self.exchanges + 1, None);
         match result {
             Ok(exchanged) => {
                 self.serial += 1;
@@ -290,5 +321,6 @@ impl Entry {
     }
 }
 
+pub(crate) mod keeping;
 #[cfg(test)]
 mod tests;

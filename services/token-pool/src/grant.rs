@@ -67,8 +67,7 @@ impl Grant {
 impl Drop for Grant {
     fn drop(&mut self) {
         if let Some(pool) = self.pool.take() {
-            let lease = self.lease.clone();
-            pool.transact_here(|open| open.give_back(&lease));
+            pool.give_back(self.lease.clone());
         }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! The table is told the time; it starts no timer. A lease nobody reported is taken back when somebody next looks.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fmt;
 use std::time::SystemTime;
 
@@ -73,15 +73,54 @@ pub(crate) struct LeaseRecord {
 pub(crate) struct LeaseTable {
     records: HashMap<LeaseId, LeaseRecord>,
     by_expiry: BTreeSet<(Instant, LeaseId)>,
+    /// What a store has not heard of yet; `None` if there is no store.
+    unstored: Option<Unstored>,
+}
+
+/// What of the table has changed since it was stored last.
+#[derive(Debug, Default)]
+struct Unstored {
+    /// Whether slots that are only kept for somebody are stored too.
+    reservations: bool,
+    touched: HashSet<LeaseId>,
+    /// Those that the store has.
+    stored: HashSet<LeaseId>,
 }
 
 impl LeaseTable {
+    /// A table that remembers what has to be stored.
+    pub(crate) fn of_store(reservations: bool) -> Self {
+        let unstored = Unstored { reservations, ..Unstored::default() };
+        Self { unstored: Some(unstored), ..Self::default() }
+    }
+
     pub(crate) fn insert(&mut self, id: LeaseId, record: LeaseRecord) {
+        if let Some(unstored) = &mut self.unstored
+            && (record.lent || unstored.reservations)
+        {
+            unstored.touched.insert(id.clone());
+        }
+        self.put(id, record);
+    }
+
+    pub(crate) fn remove(&mut self, id: &LeaseId) -> Option<LeaseRecord> {
+        let record = self.take(id)?;
+        if let Some(unstored) = &mut self.unstored {
+            if unstored.stored.contains(id) {
+                unstored.touched.insert(id.clone());
+            } else {
+                unstored.touched.remove(id);
+            }
+        }
+        Some(record)
+    }
+
+    fn put(&mut self, id: LeaseId, record: LeaseRecord) {
         self.by_expiry.insert((record.expires, id.clone()));
         self.records.insert(id, record);
     }
 
-    pub(crate) fn remove(&mut self, id: &LeaseId) -> Option<LeaseRecord> {
+    fn take(&mut self, id: &LeaseId) -> Option<LeaseRecord> {
         let record = self.records.remove(id)?;
         self.by_expiry.remove(&(record.expires, id.clone()));
         Some(record)
@@ -89,10 +128,14 @@ impl LeaseTable {
 
     /// Removes all leases of a credential.
     pub(crate) fn remove_all(&mut self, credential: &CredentialId) {
-        let of_it = self.records.iter().filter(|(_, record)| record.credential == *credential);
-        for id in of_it.map(|(id, _)| id.clone()).collect::<Vec<_>>() {
+        for id in self.ids_of(credential) {
             self.remove(&id);
         }
+    }
+
+    fn ids_of(&self, credential: &CredentialId) -> Vec<LeaseId> {
+        let of_it = self.records.iter().filter(|(_, record)| record.credential == *credential);
+        of_it.map(|(id, _)| id.clone()).collect()
     }
 
     /// Removes a lease that has expired, if there is one.
@@ -103,6 +146,64 @@ impl LeaseTable {
         }
         let id = id.clone();
         self.remove(&id)
+    }
+
+    /// Takes over a lease as the store has it; the one it replaces, if any.
+    pub(crate) fn load(&mut self, id: LeaseId, record: LeaseRecord) -> Option<LeaseRecord> {
+        let replaced = self.take(&id);
+        if let Some(unstored) = &mut self.unstored {
+            unstored.stored.insert(id.clone());
+        }
+        self.put(id, record);
+        replaced
+    }
+
+    /// Forgets a lease that the store no longer has.
+    pub(crate) fn unload(&mut self, id: &LeaseId) -> Option<LeaseRecord> {
+        if let Some(unstored) = &mut self.unstored {
+            unstored.stored.remove(id);
+            unstored.touched.remove(id);
+        }
+        self.take(id)
+    }
+
+    /// Every lease that is out.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&LeaseId, &LeaseRecord)> {
+        self.records.iter()
+    }
+
+    /// What the store has not heard of yet: leases as they are now, and those that have ended. From here on it
+    /// counts as stored. Only leases of credentials that `is_stored` says are stored.
+    pub(crate) fn take_unstored(
+        &mut self,
+        is_stored: impl Fn(&CredentialId) -> bool,
+    ) -> (Vec<(LeaseId, LeaseRecord)>, Vec<LeaseId>) {
+        let (mut changed, mut ended) = (Vec::new(), Vec::new());
+        let Some(unstored) = &mut self.unstored else { return (changed, ended) };
+        for id in unstored.touched.drain() {
+            match self.records.get(&id) {
+                Some(record) if !is_stored(&record.credential) => {}
+                Some(record) => {
+                    unstored.stored.insert(id.clone());
+                    changed.push((id, record.clone()));
+                }
+                None => {
+                    unstored.stored.remove(&id);
+                    ended.push(id);
+                }
+            }
+        }
+        (changed, ended)
+    }
+
+    /// Takes back that these were stored: nobody knows.
+    pub(crate) fn mark_unstored<'a>(&mut self, ids: impl Iterator<Item = &'a LeaseId>) {
+        if let Some(unstored) = &mut self.unstored {
+            for id in ids {
+                unstored.stored.insert(id.clone());
+                unstored.touched.insert(id.clone());
+            }
+        }
     }
 
     /// When the next lease expires.

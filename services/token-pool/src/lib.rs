@@ -18,6 +18,7 @@ pub mod credential;
 mod entry;
 pub mod error;
 pub mod exchange;
+mod exchanging;
 mod grant;
 mod jwt;
 pub mod lease;
@@ -29,6 +30,7 @@ pub mod select;
 pub mod service;
 pub mod settings;
 pub mod state;
+pub mod store;
 pub mod view;
 mod waiting;
 
@@ -40,5 +42,6 @@ pub use lease::{Lease, LeaseId};
 pub use membership::Amendment;
 pub use pool::{Acquire, Pool, Report};
 pub use service::TokenPoolService;
+pub use store::{Database, KeySource, Store, StoreKey};
 
 pub use state::Outcome;

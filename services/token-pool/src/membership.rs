@@ -1,7 +1,7 @@
 //! Which credentials are in the pool: those of the operator's variables, and those that were added while it ran.
 
 use crate::audit::Change;
-use crate::credential::{CredentialId, NewCredential, Source, Tier};
+use crate::credential::{CredentialId, NewCredential, Source, Tier, without_duplicates};
 use crate::entry::Entry;
 use crate::error::Error;
 use crate::open::Open;
@@ -115,8 +115,41 @@ impl Inner {
         Ok(id)
     }
 
+    /// Brings the pool in line with the operator's variables. A credential that is known by the secret it came with
+    /// keeps its state and the secret it was rotated to. One of the variables' that is no longer there is removed if
+    /// `remove_missing`.
+    pub(crate) fn reconcile(&mut self, configured: Vec<NewCredential>, remove_missing: bool) {
+        let configured = without_duplicates(configured);
+        let origins: Vec<_> =
+            configured.iter().map(|new| CredentialId::long(new.kind, &new.secret)).collect();
+        let gone = |entry: &Entry| {
+            entry.source == Source::Settings && entry.is_stored() && !origins.contains(&entry.origin)
+        };
+        if remove_missing {
+            let gone: Vec<_> = self.entries.iter().filter(|e| gone(e)).map(|e| e.id.clone()).collect();
+            for id in gone {
+                tracing::info!(credential.id = id.as_str(), "credential is no longer in the variables");
+                self.remove(&id);
+            }
+        }
+        for (new, origin) in configured.into_iter().zip(&origins) {
+            match self.entries.iter_mut().find(|entry| entry.origin == *origin) {
+                Some(known) => {
+                    known.tier = new.tier;
+                    known.display_name = new.display_name.unwrap_or_else(|| known.id.to_string());
+                }
+                // It is not known.
+                None => drop(self.insert(new, Source::Settings)),
+            }
+        }
+        self.entries.sort_by_key(Entry::cursor);
+    }
+
     pub(crate) fn remove(&mut self, id: &CredentialId) {
         self.entries.retain(|entry| entry.id != *id);
+        if let Some(keeping) = &mut self.keeping {
+            keeping.remove(id.clone());
+        }
         self.leases.remove_all(id);
     }
 }

@@ -14,9 +14,11 @@ use crate::config::PoolConfig;
 use crate::credential::CredentialId;
 use crate::entry::Entry;
 use crate::error::Error;
+use crate::lease::LeaseId;
 use crate::pool::{Inner, Pool, Wish};
 use crate::select::{Candidate, Unavailable, select};
 use crate::state::{Context, Outcome, Readiness};
+use crate::store::Backing;
 use crate::view::{CredentialView, log_change};
 use crate::waiting::Answers;
 
@@ -26,33 +28,58 @@ impl Pool {
     ///
     /// # Errors
     /// When what the pool rests on cannot be reached; nothing has happened then.
-    #[expect(clippy::unused_async, reason = "a pool that is shared has to ask for it")]
     pub(crate) async fn transact<T: Send + 'static>(
         &self,
         operation: impl FnOnce(&mut Open<'_>) -> T + Send + 'static,
     ) -> Result<T, Error> {
-        Ok(self.transact_here(operation))
+        match &self.core.backing {
+            Backing::Memory | Backing::Local(_) => Ok(self.transact_here(operation)),
+            Backing::Shared(shared) => shared.transact(operation).await,
+        }
     }
 
     /// The same, and what was changed is stored for good before this returns.
     ///
     /// # Errors
-    /// As [`transact`](Self::transact); and when it could not be stored in time.
+    /// As [`transact`](Self::transact); and when it could not be stored in time. It may be stored later then.
     pub(crate) async fn transact_durably<T: Send + 'static>(
         &self,
         operation: impl FnOnce(&mut Open<'_>) -> T + Send + 'static,
     ) -> Result<T, Error> {
-        self.transact(operation).await
+        match &self.core.backing {
+            Backing::Memory => Ok(self.transact_here(operation)),
+            Backing::Shared(shared) => shared.transact(operation).await,
+            Backing::Local(local) => {
+                let (result, number) = self.transact_here(|open| {
+                    let result = operation(open);
+                    open.inner.last_lasting += 1;
+                    (result, open.inner.last_lasting)
+                });
+                local.until_stored(number, self.core.config.store_timeout).await?;
+                Ok(result)
+            }
+        }
     }
 
-    /// Works on the pool of this process.
-    pub(crate) fn transact_here<T>(&self, operation: impl FnOnce(&mut Open<'_>) -> T) -> T {
+    /// Takes back a slot that nobody used.
+    pub(crate) fn give_back(&self, lease: LeaseId) {
+        match &self.core.backing {
+            Backing::Memory | Backing::Local(_) => self.transact_here(|open| open.give_back(&lease)),
+            Backing::Shared(shared) => shared.give_back(lease),
+        }
+    }
+
+    /// Works on a pool that is of this process alone.
+    fn transact_here<T>(&self, operation: impl FnOnce(&mut Open<'_>) -> T) -> T {
         let mut inner = self.lock();
         let mut open = Open::begin(self, &mut inner, self.core.clock.now(), Instant::now());
         let result = operation(&mut open);
         let answers = open.finish();
         drop(inner);
         answers.send();
+        if let Backing::Local(local) = &self.core.backing {
+            local.touch();
+        }
         result
     }
 

@@ -12,13 +12,15 @@ use tokio::time::Instant;
 use crate::audit::AuditTrail;
 use crate::clock::{Clock, SystemClock};
 use crate::config::PoolConfig;
-use crate::credential::{CredentialId, NewCredential, Source, without_duplicates};
+use crate::credential::{CredentialId, NewCredential};
 use crate::entry::Entry;
 use crate::error::Error;
 use crate::exchange::TokenExchange;
 use crate::lease::{Lease, LeaseId, LeaseTable};
 use crate::open::Open;
 use crate::state::{Event, Outcome};
+use crate::store::Backing;
+use crate::store::changes::Keeping;
 use crate::view::{CredentialView, Cursor, PoolStatus, status};
 use crate::waiting::Waiter;
 
@@ -65,6 +67,7 @@ pub(crate) struct Core {
     pub(crate) config: PoolConfig,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) exchange: TokenExchange,
+    pub(crate) backing: Backing,
     pub(crate) inner: Mutex<Inner>,
     /// Tells the background task that an exchange is under way or due.
     pub(crate) refresher: Notify,
@@ -83,7 +86,12 @@ pub(crate) struct Inner {
     pub(crate) last_grant: u64,
     /// The number of the credential that was added last.
     pub(crate) last_order: u64,
+    /// The trail of who changed what, or what of it has to be stored.
     pub(crate) audit: AuditTrail,
+    /// The number of the last operation that somebody waits for to be stored.
+    pub(crate) last_lasting: u64,
+    /// What is known about the store, if there is one.
+    pub(crate) keeping: Option<Keeping>,
     /// The instant to which those who wait sleep.
     pub(crate) announced: Option<Instant>,
 }
@@ -102,12 +110,19 @@ impl Pool {
         clock: Arc<dyn Clock>,
     ) -> Self {
         let mut inner = Inner::default();
-        for new in without_duplicates(credentials) {
-            // There are no duplicates.
-            inner.insert(new, Source::Settings).ok();
-        }
+        inner.reconcile(credentials, true);
+        Self::on(config, inner, exchange, clock, Backing::Memory)
+    }
+
+    pub(crate) fn on(
+        config: PoolConfig,
+        inner: Inner,
+        exchange: TokenExchange,
+        clock: Arc<dyn Clock>,
+        backing: Backing,
+    ) -> Self {
         let (refresher, sooner) = (Notify::new(), Notify::new());
-        let core = Core { config, clock, exchange, inner: Mutex::new(inner), refresher, sooner };
+        let core = Core { config, clock, exchange, backing, inner: Mutex::new(inner), refresher, sooner };
         Self { core: Arc::new(core) }
     }
 
@@ -140,14 +155,23 @@ impl Pool {
     }
 
     /// Ends a lease and takes note of how the credential fared. The credential as it is then. That an account is
-    /// blocked is stored for good before this returns.
+    /// blocked is stored for good before this returns. A report that cannot be stored now is kept for a while and
+    /// made up for when it can.
     ///
     /// # Errors
     /// [`Error::LeaseNotFound`] if the lease was reported before or has expired.
     pub async fn report(&self, report: Report) -> Result<CredentialView, Error> {
         let lasting = report.outcome == Outcome::Blocked;
+        let kept = report.clone();
         let operation = move |open: &mut Open<'_>| open.report(&report);
-        if lasting { self.transact_durably(operation).await? } else { self.transact(operation).await? }
+        let reported =
+            if lasting { self.transact_durably(operation).await } else { self.transact(operation).await };
+        if let (Err(Error::StoreUnavailable { .. }), Backing::Shared(shared)) =
+            (&reported, &self.core.backing)
+        {
+            shared.keep_report(kept);
+        }
+        reported?
     }
 
     /// Shows credentials, best tier first, from after `cursor` on; and where to go on if there are more.
@@ -215,7 +239,7 @@ impl Pool {
 }
 
 impl Open<'_> {
-    fn report(&mut self, report: &Report) -> Result<CredentialView, Error> {
+    pub(crate) fn report(&mut self, report: &Report) -> Result<CredentialView, Error> {
         let lease = self.inner.leases.remove(&report.lease).ok_or(Error::LeaseNotFound)?;
         self.change(&lease.credential, |entry, context| {
             entry.return_slot(lease.grant);

@@ -5,6 +5,7 @@
 //! The background task joins every exchange that callers began, so that none is left half-way: its answer may hold
 //! the only copy of a rotated refresh token.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
@@ -15,11 +16,8 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::until;
-use crate::credential::CredentialId;
 use crate::entry::Entry;
-use crate::error::Error;
-use crate::exchange::{ExchangeError, Exchanged};
-use crate::open::Open;
+use crate::exchanging::{self, Before};
 use crate::pool::Pool;
 
 /// Exchanges the background task starts at once.
@@ -68,54 +66,8 @@ impl Pool {
 
     fn begin(&self, entry: &Entry) -> FlightFuture {
         // Weak, as the pool holds the future.
-        let core = std::sync::Arc::downgrade(&self.core);
-        let exchange = self.core.exchange.clone();
-        let clock = self.core.clock.clone();
-        let timeout = self.core.config.exchange_timeout;
-        let (id, refresh_token) = (entry.id.clone(), entry.refresh_token());
-        let future = async move {
-            let result = exchange.run(&refresh_token, timeout, || clock.now()).await;
-            match core.upgrade() {
-                Some(core) => Self { core }.finish_exchange(id, result).await,
-                None => false,
-            }
-        };
-        future.boxed().shared()
-    }
-
-    /// Stores how an exchange went, a rotated refresh token first and for good, before anybody hears of it.
-    async fn finish_exchange(&self, id: CredentialId, result: Result<Exchanged, ExchangeError>) -> bool {
-        match &result {
-            Ok(_) => tracing::debug!(credential.id = id.as_str(), "access token renewed"),
-            Err(error) => {
-                tracing::warn!(credential.id = id.as_str(), error = %error, "access token not renewed")
-            }
-        }
-        let renewed = result.is_ok();
-        let kept = self.keep_exchange(id.clone(), result).await;
-        if let Some(entry) = self.lock().entries.iter_mut().find(|entry| entry.id == id) {
-            entry.flight = None;
-        }
-        self.core.refresher.notify_one();
-        kept.is_ok() && renewed
-    }
-
-    async fn keep_exchange(
-        &self,
-        id: CredentialId,
-        result: Result<Exchanged, ExchangeError>,
-    ) -> Result<(), Error> {
-        if let Ok(Exchanged { refresh_token: Some(rotated), .. }) = &result {
-            let (id, rotated) = (id.clone(), rotated.clone());
-            self.transact_durably(move |open| open.change(&id, |entry, _| entry.rotate(rotated))).await??;
-        }
-        let change = move |open: &mut Open<'_>| {
-            open.change(&id, |entry, context| {
-                entry.flight = None;
-                entry.exchanged(&result, context);
-            })
-        };
-        self.transact(change).await?.map(drop)
+        let core = Arc::downgrade(&self.core);
+        exchanging::run(core, entry.id.clone(), Before::of(entry)).boxed().shared()
     }
 
     /// The exchanges that the background task is to wait for besides the `waited_for` it has: those that are under

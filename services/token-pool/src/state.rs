@@ -10,11 +10,14 @@
 
 use std::time::{Duration, SystemTime};
 
+use serde::{Deserialize, Serialize};
+
 use crate::clock::{after, until};
 use crate::config::PoolConfig;
 
 /// The state of a credential.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct State {
     /// Where it stands.
     pub phase: Phase,
@@ -35,7 +38,8 @@ pub struct State {
 }
 
 /// Where a credential stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Phase {
     /// Nothing speaks against it.
     #[default]
@@ -64,7 +68,8 @@ pub enum Phase {
 }
 
 /// Where a credential failure came from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum FailureSource {
     /// The upstream refused the access token.
     Upstream,

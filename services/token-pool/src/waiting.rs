@@ -20,6 +20,13 @@ pub(crate) struct Waiter {
     answer: oneshot::Sender<Answer>,
 }
 
+impl Waiter {
+    /// Turns the caller away.
+    pub(crate) fn fail(self, error: Error) {
+        drop(self.answer.send(Err(error)));
+    }
+}
+
 /// A place in the queue, as the caller has it.
 struct Place {
     pool: Pool,
@@ -34,6 +41,14 @@ pub(crate) struct Answers(Vec<(oneshot::Sender<Answer>, Answer)>);
 type Answer = Result<Grant, Error>;
 
 impl Answers {
+    /// Tells them that it came to nothing.
+    pub(crate) fn fail(self, error: &Error) {
+        for (waiter, answer) in self.0 {
+            drop(answer);
+            drop(waiter.send(Err(error.clone())));
+        }
+    }
+
     /// Tells them. The slot of one who has left meanwhile goes back to the pool, so it must not be locked.
     pub(crate) fn send(self) {
         for (waiter, answer) in self.0 {

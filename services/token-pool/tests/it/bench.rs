@@ -18,6 +18,7 @@ use warp2api_token_pool::{
 };
 
 /// The wall clock of a machine whose time is tokio's.
+#[derive(Debug)]
 pub(crate) struct TokioClock {
     base: SystemTime,
     start: Instant,

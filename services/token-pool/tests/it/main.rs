@@ -9,3 +9,4 @@ mod properties;
 mod refresh;
 mod secrets;
 mod service;
+mod store;
