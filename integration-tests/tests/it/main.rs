@@ -19,6 +19,7 @@ mod grpc;
 mod images;
 mod large;
 mod leaving;
+mod original_send;
 mod renewal;
 mod rest;
 mod resume;

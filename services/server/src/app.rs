@@ -110,8 +110,8 @@ impl App {
             Some(listener) => {
                 let (router, health) = services.finish(FILE_DESCRIPTOR_SET).await?;
                 let guard = Guard::new(config.admin_keys.clone(), &listener.local_address()?);
-                let rest = bridge::rest(&config, &router, &names, guard.clone())?;
-                Some((listener, bridge::router(router, rest, names.leak(), guard), health))
+                let endpoints = bridge::endpoints(&config, &router, &names)?;
+                Some((listener, bridge::router(router, names.leak(), endpoints, guard)?, health))
             }
             None => None,
         };

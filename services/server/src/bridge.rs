@@ -17,9 +17,25 @@ use warp2api_rpc::{Failure, GrpcEndpoint, Guard, request_id};
 
 use crate::config::{Config, Role};
 
-/// The gRPC services in `grpc` behind their guard, with `/`, `/healthz` and the routes of `rest` beside them. `services`
-/// are their names.
-pub(crate) fn router(grpc: Router, rest: Rest, services: &'static [&'static str], guard: Guard) -> Router {
+/// The services that the bridge is in front of, by name.
+pub(crate) type Endpoints = HashMap<String, GrpcEndpoint>;
+
+/// The gRPC services in `grpc` behind their guard, and over plain HTTP `/`, `/healthz`, the original's paths and, for
+/// whatever else, the routes of `rest`. `services` are the names of the services in `grpc`.
+pub(crate) fn router(
+    grpc: Router,
+    services: &'static [&'static str],
+    endpoints: Endpoints,
+    guard: Guard,
+) -> anyhow::Result<Router> {
+    let named = |name: &str| endpoints.get(name).cloned();
+    let original = warp2api_bridge::original::router(&warp2api_bridge::Services {
+        codec: named("warp2api.codec.v1.Codec"),
+        warp_chat: named("warp2api.warp_chat.v1.WarpChat"),
+        guard: guard.clone(),
+    });
+    let routes = warp2api_rest::routes(warp2api_rest::contract())?;
+    let rest = Rest::new(RestConfig::default(), guard.clone(), routes, endpoints);
     let health = move || async move {
         axum::Json(json!({
             "service": "Warp2Api",
@@ -29,22 +45,21 @@ pub(crate) fn router(grpc: Router, rest: Rest, services: &'static [&'static str]
         }))
     };
     let settle = || middleware::from_fn(request_id::settle);
-    let routes = Router::new().route("/", get(health)).route("/healthz", get(health)).layer(settle());
+    let routes =
+        Router::new().route("/", get(health)).route("/healthz", get(health)).merge(original).layer(settle());
     let others = Router::new().fallback(answer).layer(settle()).with_state(rest);
-    routes.merge(grpc.layer(guard)).fallback_service(others)
+    Ok(routes.merge(grpc.layer(guard)).fallback_service(others))
 }
 
-/// The methods of the contract over plain HTTP, behind the same guard: of the services that `grpc` serves, and in a
-/// house that is all in one of those that it calls elsewhere.
-pub(crate) fn rest(
+/// The services behind plain HTTP: those that `grpc` serves, and in a house that is all in one those that it calls
+/// elsewhere.
+pub(crate) fn endpoints(
     config: &Config,
     grpc: &Router,
     services: &[&'static str],
-    guard: Guard,
-) -> anyhow::Result<Rest> {
+) -> anyhow::Result<Endpoints> {
     let served = endpoint::served(grpc.clone());
-    let mut endpoints: HashMap<String, GrpcEndpoint> =
-        services.iter().map(|name| ((*name).to_owned(), served.clone())).collect();
+    let mut endpoints: Endpoints = services.iter().map(|name| ((*name).to_owned(), served.clone())).collect();
     let places = &config.places;
     let elsewhere = [
         ("warp2api.token_pool.v1.TokenPool", &places.token_pool),
@@ -55,8 +70,7 @@ pub(crate) fn rest(
             endpoints.insert(name.to_owned(), endpoint::remote(place)?);
         }
     }
-    let routes = warp2api_rest::routes(warp2api_rest::contract())?;
-    Ok(Rest::new(RestConfig::default(), guard, routes, endpoints))
+    Ok(endpoints)
 }
 
 /// Answers in the language of the request.
