@@ -246,6 +246,7 @@ async fn patience_with_the_upstream_ends() {
 
             assert_eq!((seen, &error["code"]), (status, &json!(code)), "{name}: {error}");
             assert_eq!((asked(&house), house.simulator.queued()), (vec![PERSONAL; 3], 0), "{name}");
+            assert_eq!(see(&house, stream).await, (200, json!("served")), "one that works ends the row");
         }
     }
     house.close().await;
@@ -316,6 +317,11 @@ async fn an_operator_can_have_a_used_up_quota_told() {
 
         assert_eq!((status, &error["code"]), (429, &json!("insufficient_quota")), "{error}");
         assert_eq!(asked(&house), [PERSONAL]);
+        let response = house.post(&ask("hello")).await;
+        assert_eq!(response.status(), 429, "the next turn does not go on to a lesser tier either");
+        let wait: u64 = response.headers()["retry-after"].to_str().unwrap().parse().unwrap();
+        assert!((60..24 * 3600).contains(&wait), "{wait}");
+        assert_eq!(asked(&house), [PERSONAL], "and the upstream is not even asked");
         house.close().await;
     }
     // Other failures go on to the next one all the same.

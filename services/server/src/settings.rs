@@ -132,7 +132,8 @@ settings! {
     warp_shared_tokens: "WARP_SHARED_TOKENS", Secret;
     /// A refresh token for the tier anonymous, used last. Default: none.
     warp_anonymous_token: "WARP_ANONYMOUS_TOKEN", Secret;
-    /// What happens when a credential's quota is used up: `next` credential or `fail`. Default: next.
+    /// What happens when a tier of credentials has used up its quota: the `next` tier serves, or turns `fail` with 429
+    /// until one of the tier has quota again. Default: next.
     on_quota: "W2A_ON_QUOTA", Plain;
     /// How many chats one credential may serve at once; further ones wait for a slot. Default: 8.
     max_in_flight: "W2A_MAX_IN_FLIGHT", Plain;

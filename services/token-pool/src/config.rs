@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::breaker::Rule;
+
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
@@ -46,6 +48,20 @@ pub struct PoolConfig {
     pub failures_to_disable: u32,
     /// The wait until a disabled credential is probed. Default 1 minute, doubled up to 1 hour.
     pub probe_delay: Backoff,
+    /// How often in a row the upstream gives a credential no answer before others come first for a moment. Default 3.
+    pub faults_to_give_way: u32,
+    /// For how long they do. Default 5 seconds, doubled up to 1 minute.
+    pub give_way: Backoff,
+    /// Failures in a row, of all credentials that could serve, that are taken to be the endpoint's fault: it is left
+    /// alone and they are held. Default 5. A single credential never leads to that: refusals disable it as ever.
+    pub breaker_failures: u32,
+    /// How long such a failure counts if nothing worked in between. Default 2 minutes.
+    pub breaker_window: Duration,
+    /// How long an endpoint is left alone before one lease tries it. Default 5 seconds, doubled up to 2 minutes.
+    pub breaker_delay: Backoff,
+    /// Credentials whose exchanges have to fail before the token endpoint is left alone, if there are more than
+    /// that. Default 3.
+    pub exchange_breaker_credentials: usize,
     /// The cool-down after a rate limit without a Retry-After. Default 30 seconds, doubled up to 10 minutes.
     pub rate_limit_cool_down: Backoff,
     /// The longest Retry-After of a rate limit that is believed. Default 1 hour.
@@ -78,6 +94,12 @@ impl Default for PoolConfig {
             refresh_retry: Backoff { base: 5 * SECOND, max: 5 * MINUTE },
             failures_to_disable: 3,
             probe_delay: Backoff { base: MINUTE, max: HOUR },
+            faults_to_give_way: 3,
+            give_way: Backoff { base: 5 * SECOND, max: MINUTE },
+            breaker_failures: 5,
+            breaker_window: 2 * MINUTE,
+            breaker_delay: Backoff { base: 5 * SECOND, max: 2 * MINUTE },
+            exchange_breaker_credentials: 3,
             rate_limit_cool_down: Backoff { base: 30 * SECOND, max: 10 * MINUTE },
             max_rate_limit: HOUR,
             quota_cool_down: Backoff { base: 10 * MINUTE, max: 6 * HOUR },
@@ -92,6 +114,24 @@ impl PoolConfig {
     pub fn margin(&self, life: Duration, random: f64) -> Duration {
         let share = life / 100 * self.refresh_margin_percent.min(100);
         self.stretched(self.refresh_margin.max(share), random).min(life / 2)
+    }
+
+    /// When the chat endpoint is at fault.
+    pub fn chat_rule(&self) -> Rule {
+        Rule {
+            failures: self.breaker_failures.max(1),
+            credentials: 2,
+            enough_credentials: None,
+            window: self.breaker_window,
+            delay: self.breaker_delay,
+        }
+    }
+
+    /// When the token endpoint is. An exchange that fails but is not refused speaks against no credential, so a few
+    /// are enough; a single one has its own pause.
+    pub fn exchange_rule(&self) -> Rule {
+        let enough = self.exchange_breaker_credentials.max(2);
+        Rule { failures: 1, enough_credentials: Some(enough), ..self.chat_rule() }
     }
 
     /// `delay`, stretched at random. `random` is in `0..1`.

@@ -1,7 +1,7 @@
 //! Between the pool's own types and the contract's messages. Pure; what cannot be read is a [`Failure`] that names
 //! the field.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -9,8 +9,11 @@ use prost_types::Duration as ProtoDuration;
 use warp2api_proto::token_pool::v1 as proto;
 use warp2api_rpc::Failure;
 
+use crate::breaker::Reason;
 use crate::credential::{CredentialId, Kind, Tier};
+use crate::endpoints::EndpointStatus;
 use crate::lease::Lease;
+use crate::select::{Endpoint, OnQuota};
 use crate::state::{Outcome, Phase};
 use crate::view::{CredentialView, Cursor, PoolStatus, TierStatus};
 
@@ -20,6 +23,30 @@ const COLLECTION: &str = "credentials/";
 pub(crate) fn credential_id(name: &str, field: impl Into<String>) -> Result<CredentialId, Failure> {
     let id = name.strip_prefix(COLLECTION).and_then(CredentialId::parse);
     id.ok_or_else(|| Failure::invalid(field, "must be a resource name of the form credentials/{id}"))
+}
+
+pub(crate) fn tiers(values: &[i32]) -> Result<Vec<Tier>, Failure> {
+    let read = |(index, value): (usize, &i32)| {
+        let known = Tier::ALL.into_iter().find(|tier| tier_number(*tier) == *value);
+        known.ok_or_else(|| Failure::invalid(format!("tiers[{index}]"), "must be one of the known tiers"))
+    };
+    values.iter().enumerate().map(read).collect()
+}
+
+pub(crate) fn kinds(values: &[i32]) -> Result<Vec<Kind>, Failure> {
+    let read = |(index, value): (usize, &i32)| {
+        let known = Kind::ALL.into_iter().find(|known| kind(*known) as i32 == *value);
+        known.ok_or_else(|| Failure::invalid(format!("kinds[{index}]"), "must be one of the known kinds"))
+    };
+    values.iter().enumerate().map(read).collect()
+}
+
+pub(crate) fn on_quota(value: i32) -> Result<OnQuota, Failure> {
+    match proto::QuotaPolicy::try_from(value) {
+        Ok(proto::QuotaPolicy::Unspecified | proto::QuotaPolicy::Next) => Ok(OnQuota::Next),
+        Ok(proto::QuotaPolicy::Fail) => Ok(OnQuota::Fail),
+        Err(_) => Err(Failure::invalid("quota_policy", "must be one of the known policies")),
+    }
 }
 
 /// A span of time. `None` if it is unset or zero.
@@ -37,6 +64,7 @@ pub(crate) fn outcome(value: i32) -> Result<Outcome, Failure> {
         Ok(O::Blocked) => Outcome::Blocked,
         Ok(O::QuotaExhausted) => Outcome::QuotaExhausted,
         Ok(O::RateLimited) => Outcome::RateLimited,
+        Ok(O::UpstreamUnavailable) => Outcome::UpstreamUnavailable,
         Ok(O::UpstreamFault) => Outcome::UpstreamFault,
         Ok(O::RequestFault) => Outcome::RequestFault,
         Ok(O::Abandoned) => Outcome::Abandoned,
@@ -78,6 +106,7 @@ pub(crate) fn lease(lease: Lease) -> proto::Lease {
         bearer: lease.bearer.expose().to_owned(),
         expire_time: Some(lease.expire_time.into()),
         refreshable: lease.refreshable,
+        probe: lease.probe,
     }
 }
 
@@ -105,6 +134,32 @@ pub(crate) fn status(status: &PoolStatus) -> proto::GetPoolStatusResponse {
         in_flight_count: count(status.tiers.iter().map(|tier| tier.in_flight).sum::<u32>()),
         tiers: status.tiers.iter().map(tier_status).collect(),
         soonest_recovery_time: status.soonest_recovery.map(Into::into),
+        endpoints: status.endpoints.iter().map(|endpoint| endpoint_status(endpoint, status.time)).collect(),
+    }
+}
+
+fn endpoint_status(status: &EndpointStatus, now: SystemTime) -> proto::EndpointStatus {
+    let endpoint = match status.endpoint {
+        Endpoint::Chat => proto::PoolEndpoint::Chat,
+        Endpoint::Token => proto::PoolEndpoint::Token,
+    };
+    let state = match status.open {
+        None => proto::EndpointState::Closed,
+        Some(open) if open.until > now => proto::EndpointState::Open,
+        Some(_) => proto::EndpointState::HalfOpen,
+    };
+    let failure = match status.open.map(|open| open.reason) {
+        None => proto::EndpointFailure::Unspecified,
+        Some(Reason::Faults) => proto::EndpointFailure::Faults,
+        Some(Reason::Refusals) => proto::EndpointFailure::Refusals,
+    };
+    proto::EndpointStatus {
+        endpoint: endpoint.into(),
+        state: state.into(),
+        failure: failure.into(),
+        probe_time: status.open.map(|open| open.until.into()),
+        opening_count: status.open.map_or(0, |open| count(open.openings)),
+        held_credential_count: count(status.held),
     }
 }
 

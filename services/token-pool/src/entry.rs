@@ -120,13 +120,23 @@ impl Entry {
             },
             probing: self.out.range(self.state.settled.saturating_add(1)..).next().is_some(),
             last_grant: self.last_grant,
+            fits: (wish.tiers.is_empty() || wish.tiers.contains(&self.tier))
+                && (wish.kinds.is_empty() || wish.kinds.contains(&self.kind)),
             excluded: wish.excluded.contains(&self.id),
             preferred: wish.preferred.as_ref() == Some(&self.id),
+            affinity: wish.affinity.map_or(0, |affinity| affinity.score(&self.id)),
+            gives_way: self.state.gives_way(now),
+            held: None,
         }
     }
 
     pub(crate) fn in_flight(&self) -> u32 {
         u32::try_from(self.out.len()).unwrap_or(u32::MAX)
+    }
+
+    /// Whether a grant of it is out.
+    pub(crate) fn has_out(&self, grant: u64) -> bool {
+        self.out.contains(&grant)
     }
 
     /// Takes a slot.
@@ -177,6 +187,11 @@ impl Entry {
         // A token that cannot be renewed serves to its very end.
         let margin = if self.kind.is_refreshable() { config.expiry_margin } else { Duration::ZERO };
         self.token.as_ref().filter(|token| token.expires.is_none_or(|expires| until(expires, now) > margin))
+    }
+
+    /// Whether it can serve only after an exchange that is not under way yet.
+    pub(crate) fn needs_exchange(&self, now: SystemTime, config: &PoolConfig) -> bool {
+        self.kind.is_refreshable() && self.flight.is_none() && self.usable_token(now, config).is_none()
     }
 
     /// The refresh token to exchange.
@@ -308,6 +323,7 @@ impl Entry {
             Outcome::Blocked => "the upstream blocked the account",
             Outcome::QuotaExhausted => "the quota is used up",
             Outcome::RateLimited => "the upstream asked to slow down",
+            Outcome::UpstreamUnavailable => "the upstream was not there",
             Outcome::Success | Outcome::UpstreamFault | Outcome::RequestFault | Outcome::Abandoned => return,
         };
         self.last_error = Some(detail.unwrap_or(usual).chars().take(MAX_ERROR_CHARS).collect());

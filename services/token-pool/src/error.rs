@@ -16,6 +16,15 @@ pub enum Error {
     /// The pool is empty.
     #[error("no credential is configured")]
     NothingConfigured,
+    /// None is of the tiers and kinds that the caller allows.
+    #[error("no credential is of the tiers and kinds that are allowed")]
+    NoneFits,
+    /// Every credential that could serve failed alike: the upstream is at fault, and left alone for a moment.
+    #[error("the upstream fails with every credential and is left alone for a moment")]
+    UpstreamDown {
+        /// When it is tried again.
+        retry_after: Option<Duration>,
+    },
     /// The caller excluded those that could serve.
     #[error("every credential that could serve was tried")]
     AllExcluded {
@@ -34,8 +43,9 @@ pub enum Error {
         /// When the first one comes back on its own, if any does.
         retry_after: Option<Duration>,
     },
-    /// Each has used up its quota, but for those that only a person can bring back.
-    #[error("every credential has used up its quota")]
+    /// Each has used up its quota, but for those that only a person can bring back; or one did whose tier no lesser
+    /// one is to stand in for.
+    #[error("every credential that may serve has used up its quota")]
     QuotaExhausted {
         /// When the first one has quota again.
         retry_after: Option<Duration>,
@@ -78,6 +88,8 @@ impl Error {
     fn cause(&self) -> Option<&'static str> {
         match self {
             Self::NothingConfigured => Some("nothing_configured"),
+            Self::NoneFits => Some("none_fits"),
+            Self::UpstreamDown { .. } => Some("upstream_down"),
             Self::AllExcluded { .. } => Some("all_excluded"),
             Self::AllBusy => Some("all_busy"),
             Self::TooManyWaiters => Some("too_many_waiters"),
@@ -96,9 +108,11 @@ impl Error {
             Self::AllExcluded { retry_after }
             | Self::AllDown { retry_after }
             | Self::QuotaExhausted { retry_after }
+            | Self::UpstreamDown { retry_after }
             | Self::RefreshFailed { retry_after } => *retry_after,
             Self::StoreUnavailable { retry_after } => Some(*retry_after),
             Self::NothingConfigured
+            | Self::NoneFits
             | Self::LeaseNotFound
             | Self::CredentialNotFound(_)
             | Self::CredentialExists(_) => None,
@@ -107,10 +121,11 @@ impl Error {
 
     fn reason(&self) -> ErrorReason {
         match self {
-            Self::NothingConfigured | Self::AllExcluded { .. } | Self::AllDown { .. } => {
+            Self::NothingConfigured | Self::NoneFits | Self::AllExcluded { .. } | Self::AllDown { .. } => {
                 ErrorReason::NoCredentialAvailable
             }
             Self::QuotaExhausted { .. } => ErrorReason::UpstreamQuotaExhausted,
+            Self::UpstreamDown { .. } => ErrorReason::UpstreamUnavailable,
             Self::AllBusy | Self::TooManyWaiters => ErrorReason::Overloaded,
             Self::RefreshFailed { .. } => ErrorReason::CredentialRefreshFailed,
             Self::LeaseNotFound => ErrorReason::LeaseNotFound,

@@ -151,12 +151,14 @@ impl Pool {
         }
         let (id, outcome) = (id.clone(), outcome.clone());
         let change = move |open: &mut Open<'_>| {
-            open.change(&id, |entry, context| {
+            let changed = open.change(&id, |entry, context| {
                 entry.flight = None;
                 if is_current(entry) {
                     entry.exchanged(&outcome, context);
                 }
-            })
+            });
+            open.exchange_ended(&id, &outcome);
+            changed
         };
         self.transact(change).await?.map(drop)
     }

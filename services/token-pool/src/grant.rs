@@ -80,6 +80,7 @@ impl Open<'_> {
         let entry = &mut self.inner.entries[index];
         entry.take_slot(grant);
         let credential = entry.id.clone();
+        self.probe_chat(&credential, grant);
         let lease = LeaseId::random();
         let record = LeaseRecord {
             credential: credential.clone(),
@@ -103,11 +104,13 @@ impl Open<'_> {
     /// How far a slot is, and the record of it in the table.
     fn stage(&mut self, id: &LeaseId, mut record: LeaseRecord, duration: Duration) -> Stage {
         let (wall, now, pool) = (self.wall, self.now, self.pool);
+        let (probes, exchanges) = (self.is_probe(record.grant), self.allowed_exchanges());
         let Some(entry) = self.entry(&record.credential) else { return Stage::Lost };
         let stage = if matches!(entry.state.readiness(wall), Readiness::Down { .. }) {
             Stage::Lost
         } else {
             match entry.bearer(wall, &pool.core.config) {
+                None if entry.flight.is_none() && exchanges == 0 => Stage::Lost,
                 None => Stage::Exchanging(pool.exchange(entry)),
                 Some(Bearer { secret: bearer, serial, renewal_due }) => {
                     entry.granted(wall);
@@ -125,6 +128,7 @@ impl Open<'_> {
                         bearer,
                         expire_time: after(wall, duration),
                         refreshable: entry.kind.is_refreshable(),
+                        probe: probes || entry.state.readiness(wall) == Readiness::HalfOpen,
                     }))
                 }
             }

@@ -27,6 +27,9 @@ pub struct Lease {
     pub expire_time: SystemTime,
     /// Whether a bearer that was rejected can be renewed.
     pub refreshable: bool,
+    /// Whether others wait to hear how this one fares: its holder should report as soon as it knows, with
+    /// [`Report::continues`](crate::Report::continues).
+    pub probe: bool,
 }
 
 /// Names a lease. Cannot be guessed.
@@ -118,6 +121,10 @@ impl LeaseTable {
     fn put(&mut self, id: LeaseId, record: LeaseRecord) {
         self.by_expiry.insert((record.expires, id.clone()));
         self.records.insert(id, record);
+    }
+
+    pub(crate) fn get(&self, id: &LeaseId) -> Option<&LeaseRecord> {
+        self.records.get(id)
     }
 
     fn take(&mut self, id: &LeaseId) -> Option<LeaseRecord> {
@@ -258,6 +265,7 @@ mod tests {
             bearer,
             expire_time: SystemTime::UNIX_EPOCH,
             refreshable: false,
+            probe: false,
         };
 
         assert!(!format!("{lease:?}").contains("planted"));

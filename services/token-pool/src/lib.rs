@@ -1,7 +1,7 @@
 //! The credential pool: which upstream credential serves the next turn, and what happens to one that failed.
 //!
 //! The pool lives in memory. What decides is pure and knows neither clock nor lock ([`state`], [`select`],
-//! [`settings`]); [`Pool`] locks, asks them and stores; [`exchange`] and [`refresh`] do the only IO there is, the
+//! [`breaker`], [`settings`]); [`Pool`] locks, asks them and stores; [`exchange`] and [`refresh`] do the only IO there is, the
 //! exchange of refresh tokens. The pool never talks to the chat endpoint: it learns how a credential fared from
 //! the report that ends a lease.
 //!
@@ -10,11 +10,14 @@
 //! - [`Pool`]: the handle. [`TokenPoolService`]: the same as a gRPC service.
 //! - [`refresh::run`]: the background task that renews access tokens ahead of their expiry.
 
+mod affinity;
 pub mod audit;
+pub mod breaker;
 pub mod clock;
 pub mod config;
 mod convert;
 pub mod credential;
+mod endpoints;
 mod entry;
 pub mod error;
 pub mod exchange;
@@ -36,11 +39,13 @@ mod waiting;
 
 pub use config::PoolConfig;
 pub use credential::{CredentialId, Kind, NewCredential, Secret, Source, Tier};
+pub use endpoints::EndpointStatus;
 pub use error::Error;
 pub use exchange::TokenExchange;
 pub use lease::{Lease, LeaseId};
 pub use membership::Amendment;
 pub use pool::{Acquire, Pool, Report};
+pub use select::{Endpoint, OnQuota};
 pub use service::TokenPoolService;
 pub use store::{Database, KeySource, Store, StoreKey};
 

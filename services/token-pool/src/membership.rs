@@ -151,5 +151,6 @@ impl Inner {
             keeping.remove(id.clone());
         }
         self.leases.remove_all(id);
+        self.endpoints.forget(id);
     }
 }

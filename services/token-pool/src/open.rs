@@ -16,7 +16,7 @@ use crate::entry::Entry;
 use crate::error::Error;
 use crate::lease::LeaseId;
 use crate::pool::{Inner, Pool, Wish};
-use crate::select::{Candidate, Unavailable, select};
+use crate::select::{Endpoint, Unavailable, select};
 use crate::state::{Context, Outcome, Readiness};
 use crate::store::Backing;
 use crate::view::{CredentialView, log_change};
@@ -160,9 +160,9 @@ impl<'a> Open<'a> {
     }
 
     pub(crate) fn select(&self, wish: &Wish) -> Result<usize, Unavailable> {
-        let candidate = |entry: &Entry| entry.candidate(wish, self.wall, self.config());
-        let candidates: Vec<Candidate> = self.inner.entries.iter().map(candidate).collect();
-        select(&candidates)
+        let (inner, wall, config) = (&*self.inner, self.wall, self.config());
+        let candidate = |entry| inner.held(entry, Entry::candidate(entry, wish, wall, config), wall, config);
+        select(inner.entries.iter().map(candidate), wish.on_quota)
     }
 
     /// Takes back leases that have expired, and notices tokens that have.
@@ -192,7 +192,14 @@ impl<'a> Open<'a> {
         let wait = |recovery: Option<_>| recovery.map(|recovery| until(recovery, self.wall));
         match unavailable {
             Unavailable::NothingConfigured => Error::NothingConfigured,
+            Unavailable::NoneFits => Error::NoneFits,
             Unavailable::AllBusy => Error::AllBusy,
+            Unavailable::EndpointDown { endpoint: Endpoint::Chat, recovery } => {
+                Error::UpstreamDown { retry_after: wait(recovery) }
+            }
+            Unavailable::EndpointDown { endpoint: Endpoint::Token, recovery } => {
+                Error::RefreshFailed { retry_after: wait(recovery) }
+            }
             Unavailable::AllExcluded { recovery } => Error::AllExcluded { retry_after: wait(recovery) },
             Unavailable::AllDown { recovery, quota: true } => {
                 Error::QuotaExhausted { retry_after: wait(recovery) }
@@ -206,12 +213,12 @@ impl Inner {
     /// The next instant at which a slot can become free without anybody reporting.
     pub(crate) fn next_event(&self, wall: SystemTime, now: Instant) -> Option<Instant> {
         let recoveries = self.entries.iter().filter_map(|entry| match entry.state.readiness(wall) {
-            Readiness::Down { recovery: Some(recovery) } => {
-                now.checked_add(until(recovery, wall).max(Duration::from_millis(1)))
-            }
-            Readiness::Down { recovery: None } | Readiness::Ready | Readiness::HalfOpen => None,
+            Readiness::Down { recovery } => recovery,
+            Readiness::Ready | Readiness::HalfOpen => None,
         });
-        recoveries.chain(self.leases.next_expiry()).min()
+        let recovery = recoveries.chain(self.next_probe(wall)).min();
+        let wake = |recovery| now.checked_add(until(recovery, wall).max(Duration::from_millis(1)));
+        recovery.and_then(wake).into_iter().chain(self.leases.next_expiry()).min()
     }
 }
 

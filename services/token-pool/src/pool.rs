@@ -9,15 +9,18 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use crate::affinity::Affinity;
 use crate::audit::AuditTrail;
 use crate::clock::{Clock, SystemClock};
 use crate::config::PoolConfig;
-use crate::credential::{CredentialId, NewCredential};
+use crate::credential::{CredentialId, Kind, NewCredential, Tier};
+use crate::endpoints::Endpoints;
 use crate::entry::Entry;
 use crate::error::Error;
 use crate::exchange::TokenExchange;
 use crate::lease::{Lease, LeaseId, LeaseTable};
 use crate::open::Open;
+use crate::select::OnQuota;
 use crate::state::{Event, Outcome};
 use crate::store::Backing;
 use crate::store::changes::Keeping;
@@ -37,6 +40,14 @@ pub struct Acquire {
     pub excluded: Vec<CredentialId>,
     /// The credential to lease if it can be leased now, whatever its tier.
     pub preferred: Option<CredentialId>,
+    /// The tiers that may serve; empty for any.
+    pub tiers: Vec<Tier>,
+    /// The kinds that may serve; empty for any.
+    pub kinds: Vec<Kind>,
+    /// Calls with one key get one credential of the best tier for as long as it can be leased.
+    pub affinity_key: Option<String>,
+    /// What to do about a tier without quota.
+    pub on_quota: OnQuota,
     /// How long the lease is to last; `None` means the pool's default.
     pub lease_duration: Option<Duration>,
     /// How long to wait for a slot while those that could serve are in use.
@@ -48,6 +59,20 @@ pub struct Acquire {
 pub(crate) struct Wish {
     pub(crate) excluded: Vec<CredentialId>,
     pub(crate) preferred: Option<CredentialId>,
+    pub(crate) tiers: Vec<Tier>,
+    pub(crate) kinds: Vec<Kind>,
+    pub(crate) affinity: Option<Affinity>,
+    pub(crate) on_quota: OnQuota,
+}
+
+impl Wish {
+    /// Whether any credential will do that will do for anybody.
+    pub(crate) fn is_modest(&self) -> bool {
+        self.excluded.is_empty()
+            && self.tiers.is_empty()
+            && self.kinds.is_empty()
+            && self.on_quota == OnQuota::Next
+    }
 }
 
 /// How a credential fared in a lease.
@@ -55,6 +80,8 @@ pub(crate) struct Wish {
 pub struct Report {
     /// The lease that ends.
     pub lease: LeaseId,
+    /// Whether it goes on: only what is known so far is told.
+    pub continues: bool,
     /// How the credential fared.
     pub outcome: Outcome,
     /// How long the upstream asked to wait.
@@ -80,6 +107,8 @@ pub(crate) struct Inner {
     /// Best tier first, in a tier as they were added.
     pub(crate) entries: Vec<Entry>,
     pub(crate) leases: LeaseTable,
+    /// What leases and exchanges told about the endpoints.
+    pub(crate) endpoints: Endpoints,
     /// Those who wait for a slot, first come first served.
     pub(crate) waiters: VecDeque<Waiter>,
     pub(crate) last_waiter: u64,
@@ -137,7 +166,14 @@ impl Pool {
         let now = Instant::now();
         let deadline = now.checked_add(request.max_wait.min(config.max_wait)).unwrap_or(now);
         let duration = request.lease_duration.unwrap_or(config.lease_duration).min(config.max_lease_duration);
-        let mut wish = Wish { excluded: request.excluded, preferred: request.preferred };
+        let mut wish = Wish {
+            excluded: request.excluded,
+            preferred: request.preferred,
+            tiers: request.tiers,
+            kinds: request.kinds,
+            affinity: request.affinity_key.as_deref().map(Affinity::of),
+            on_quota: request.on_quota,
+        };
         let mut passed_over = false;
         loop {
             let grant = match self.grant(wish.clone(), duration, deadline).await {
@@ -207,7 +243,11 @@ impl Pool {
     /// # Errors
     /// When the pool cannot be asked.
     pub async fn status(&self) -> Result<PoolStatus, Error> {
-        self.transact(|open| status(&open.inner.entries, open.wall)).await
+        self.transact(|open| {
+            let endpoints = open.endpoints();
+            status(&open.inner.entries, endpoints, open.wall)
+        })
+        .await
     }
 
     /// Switches a credential off until [`recover`](Self::recover). Leases that are out go on.
@@ -228,8 +268,11 @@ impl Pool {
 
     async fn decide(&self, id: &CredentialId, event: Event) -> Result<CredentialView, Error> {
         let id = id.clone();
-        self.transact_durably(move |open| open.change(&id, |entry, context| entry.decide(event, context)))
-            .await?
+        let decide = move |open: &mut Open<'_>| {
+            open.inner.endpoints.forget(&id);
+            open.change(&id, |entry, context| entry.decide(event, context))
+        };
+        self.transact_durably(decide).await?
     }
 
     /// When a slot can become free without anybody reporting, as far as this process knows.
@@ -240,11 +283,23 @@ impl Pool {
 
 impl Open<'_> {
     pub(crate) fn report(&mut self, report: &Report) -> Result<CredentialView, Error> {
-        let lease = self.inner.leases.remove(&report.lease).ok_or(Error::LeaseNotFound)?;
+        let lease = if report.continues {
+            self.inner.leases.get(&report.lease).cloned()
+        } else {
+            self.inner.leases.remove(&report.lease)
+        };
+        let lease = lease.ok_or(Error::LeaseNotFound)?;
+        let mut counted = false;
         self.change(&lease.credential, |entry, context| {
-            entry.return_slot(lease.grant);
+            if !report.continues {
+                entry.return_slot(lease.grant);
+            }
+            let failures = entry.state.failures;
             entry.report(report.outcome, report.retry_after, report.detail.as_deref(), &lease, context);
-        })
+            counted = entry.state.failures > failures;
+        })?;
+        self.chat_ended(&lease.credential, lease.grant, report.outcome, counted);
+        Ok(CredentialView::of(self.find(&lease.credential)?, self.wall))
     }
 }
 

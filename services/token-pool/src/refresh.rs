@@ -75,6 +75,7 @@ impl Pool {
     async fn join_exchanges(&self, waited_for: usize) -> (Vec<FlightFuture>, Duration) {
         let joined = self.transact(move |open| {
             let (wall, pool) = (open.wall, open.pool);
+            let (mut allowed, wait) = (open.allowed_exchanges(), open.exchange_wait());
             let (mut started, mut rest) = (Vec::new(), MAX_SLEEP);
             for entry in &mut open.inner.entries {
                 if let Some(flight) = entry.flight.as_mut().filter(|flight| !flight.joined) {
@@ -84,7 +85,10 @@ impl Pool {
                 let Some(due) = entry.exchange_due(&pool.core.config) else { continue };
                 if due > wall {
                     rest = rest.min(until(due, wall));
+                } else if allowed == 0 {
+                    rest = rest.min(wait);
                 } else if waited_for + started.len() < MAX_STARTED {
+                    allowed -= 1;
                     let future = pool.begin(entry);
                     entry.flight = Some(Flight { future: future.clone(), joined: true });
                     started.push(future);

@@ -2,7 +2,10 @@
 //!
 //! Tiers are strict: as long as one of a better tier has a slot, none of a lesser tier is taken. Inside a tier the
 //! one that was granted longest ago comes next, told by the number of the grant, so that credentials which come
-//! and go do not skew the order. One that the caller prefers comes before all of them, if it can be leased now.
+//! and go do not skew the order. A call with an affinity key takes the one its key belongs to instead; it counts as a
+//! grant, so calls without a key make up for it. One to which the upstream gave no answer a few times gives way to all
+//! others for a moment. One that the caller prefers comes before all of them, if it can be
+//! leased now.
 
 use std::time::SystemTime;
 
@@ -18,18 +21,35 @@ pub struct Candidate {
     pub readiness: Readiness,
     /// Where it stands, to tell why there is none.
     pub phase: Phase,
+    /// The endpoint on account of which it cannot be leased freely.
+    pub held: Option<Endpoint>,
     /// Leases of it that are out.
     pub in_flight: u32,
     /// How many may be.
     pub max_in_flight: u32,
-    /// Whether one of them was granted while it was half-open.
+    /// Whether someone tries it, or the endpoint, already.
     pub probing: bool,
     /// The number of its last grant; 0 if it never was granted.
     pub last_grant: u64,
+    /// Whether it is of the tiers and kinds that may serve.
+    pub fits: bool,
     /// Whether the caller does not want it.
     pub excluded: bool,
     /// Whether the caller wants it before all others.
     pub preferred: bool,
+    /// Whether others come before it, whatever their tier.
+    pub gives_way: bool,
+    /// How much the caller's key belongs to it; the same for all if there is no key.
+    pub affinity: u64,
+}
+
+/// What the pool depends on and does not own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Endpoint {
+    /// Where turns run.
+    Chat,
+    /// Where refresh tokens are exchanged.
+    Token,
 }
 
 /// Why no credential can be leased.
@@ -37,6 +57,8 @@ pub struct Candidate {
 pub enum Unavailable {
     /// The pool is empty.
     NothingConfigured,
+    /// None is of the tiers and kinds that may serve.
+    NoneFits,
     /// Those that could serve are all in use.
     AllBusy,
     /// The caller excluded those that could serve.
@@ -44,25 +66,61 @@ pub enum Unavailable {
         /// When another one comes back on its own, if any does.
         recovery: Option<SystemTime>,
     },
+    /// Those that could serve wait for an endpoint that is at fault.
+    EndpointDown {
+        /// Which one.
+        endpoint: Endpoint,
+        /// When the first one may be tried.
+        recovery: Option<SystemTime>,
+    },
     /// None can serve.
     AllDown {
         /// When the first one comes back on its own, if any does.
         recovery: Option<SystemTime>,
-        /// Whether each of those that will come back has used up its quota.
+        /// Whether the quota is why: each of those that will come back has used it up, or the caller would rather
+        /// fail than go on to a lesser tier.
         quota: bool,
     },
 }
 
-/// Chooses among candidates; the answer is an index into them.
+/// What to do about a tier without quota.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OnQuota {
+    /// Go on to the next one.
+    #[default]
+    Next,
+    /// Fail: a lesser tier does not stand in for one that has used up its quota.
+    Fail,
+}
+
+/// Chooses among candidates; the answer is the place of the chosen one.
 ///
 /// # Errors
 /// Why none can be had.
-pub fn select(candidates: &[Candidate]) -> Result<usize, Unavailable> {
-    let free = candidates.iter().enumerate().filter(|(_, c)| !c.excluded && c.has_slot());
-    let best = free.min_by_key(|(index, c)| (!c.preferred, c.tier, c.last_grant, *index));
-    match best {
-        Some((index, _)) => Ok(index),
-        None => Err(why_none(candidates)),
+pub fn select(
+    candidates: impl Iterator<Item = Candidate> + Clone,
+    on_quota: OnQuota,
+) -> Result<usize, Unavailable> {
+    let last_tier = match on_quota {
+        OnQuota::Next => None,
+        OnQuota::Fail => candidates.clone().filter(Candidate::lacks_quota).map(|c| c.tier).min(),
+    };
+    let may_serve =
+        move |c: &Candidate| c.fits && (c.preferred || last_tier.is_none_or(|last| c.tier <= last));
+    let free = candidates.clone().enumerate().filter(|(_, c)| may_serve(c) && !c.excluded && c.has_slot());
+    match free.min_by_key(|(place, c)| {
+        (!c.preferred, c.gives_way, c.tier, u64::MAX - c.affinity, c.last_grant, *place)
+    }) {
+        Some((place, _)) => Ok(place),
+        None if candidates.clone().next().is_none() => Err(Unavailable::NothingConfigured),
+        None => Err(match why_none(candidates.filter(may_serve)) {
+            Unavailable::AllDown { recovery, .. } | Unavailable::AllExcluded { recovery }
+                if last_tier.is_some() =>
+            {
+                Unavailable::AllDown { recovery, quota: true }
+            }
+            why => why,
+        }),
     }
 }
 
@@ -79,6 +137,10 @@ impl Candidate {
         }
     }
 
+    fn lacks_quota(&self) -> bool {
+        self.fits && !self.is_up() && matches!(self.phase, Phase::Exhausted { .. })
+    }
+
     fn recovery(&self) -> Option<SystemTime> {
         match self.readiness {
             Readiness::Down { recovery } => recovery,
@@ -87,20 +149,24 @@ impl Candidate {
     }
 }
 
-fn why_none(candidates: &[Candidate]) -> Unavailable {
-    if candidates.is_empty() {
-        return Unavailable::NothingConfigured;
+fn why_none(candidates: impl Iterator<Item = Candidate> + Clone) -> Unavailable {
+    let all = || candidates.clone();
+    if all().next().is_none() {
+        return Unavailable::NoneFits;
     }
-    if candidates.iter().any(|c| !c.excluded && c.is_up()) {
+    if all().any(|c| !c.excluded && c.is_up()) {
         return Unavailable::AllBusy;
     }
-    if candidates.iter().any(Candidate::is_up) {
-        let others = candidates.iter().filter(|c| !c.excluded);
-        return Unavailable::AllExcluded { recovery: others.filter_map(Candidate::recovery).min() };
+    if all().any(|c| c.is_up()) {
+        let recovery = all().filter(|c| !c.excluded).filter_map(|c| c.recovery()).min();
+        return Unavailable::AllExcluded { recovery };
     }
-    let mut returning = candidates.iter().filter(|c| c.recovery().is_some()).peekable();
-    let recovery = candidates.iter().filter_map(Candidate::recovery).min();
-    let quota = returning.peek().is_some() && returning.all(|c| matches!(c.phase, Phase::Exhausted { .. }));
+    let recovery = all().filter_map(|c| c.recovery()).min();
+    if let Some(endpoint) = all().find_map(|c| c.held) {
+        return Unavailable::EndpointDown { endpoint, recovery };
+    }
+    let mut returning = all().filter(|c| c.recovery().is_some());
+    let quota = recovery.is_some() && returning.all(|c| matches!(c.phase, Phase::Exhausted { .. }));
     Unavailable::AllDown { recovery, quota }
 }
 
@@ -120,9 +186,17 @@ mod tests {
         max_in_flight: 2,
         probing: false,
         last_grant: 0,
+        fits: true,
         excluded: false,
         preferred: false,
+        gives_way: false,
+        affinity: 0,
+        held: None,
     };
+
+    fn choose(candidates: &[Candidate]) -> Result<usize, Unavailable> {
+        select(candidates.iter().copied(), OnQuota::Next)
+    }
 
     fn at(seconds: u64) -> SystemTime {
         SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)
@@ -165,7 +239,7 @@ mod tests {
             ("one probe at a time", vec![Candidate { probing: true, ..half_open }, of(Tier::Shared)], 1),
             ("a probe beside old leases", vec![Candidate { in_flight: 1, ..half_open }, of(Tier::Shared)], 0),
         ] {
-            assert_eq!(select(&candidates), Ok(expected), "{name}");
+            assert_eq!(choose(&candidates), Ok(expected), "{name}");
         }
     }
 
@@ -202,7 +276,7 @@ mod tests {
                 AllDown { recovery: Some(at(9)), quota: true },
             ),
         ] {
-            assert_eq!(select(&candidates), Err(expected), "{name}");
+            assert_eq!(choose(&candidates), Err(expected), "{name}");
         }
     }
 
@@ -233,7 +307,7 @@ mod tests {
                 Readiness::HalfOpen => !c.probing && c.in_flight < c.max_in_flight,
                 Readiness::Down { .. } => false,
             };
-            match select(&candidates) {
+            match choose(&candidates) {
                 Ok(chosen) => {
                     let chosen = candidates[chosen];
                     prop_assert!(free(&chosen));
@@ -251,7 +325,7 @@ mod tests {
             let mut candidates = vec![Candidate { max_in_flight: u32::MAX, ..READY }; count];
             let mut grants = vec![0u64; count];
             for grant in 1..=rounds {
-                let chosen = select(&candidates).unwrap();
+                let chosen = choose(&candidates).unwrap();
                 candidates[chosen].last_grant = grant;
                 candidates[chosen].in_flight += 1;
                 grants[chosen] += 1;

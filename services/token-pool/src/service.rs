@@ -21,6 +21,8 @@ use crate::pool::{Acquire, Pool, Report};
 const DEFAULT_PAGE_SIZE: usize = 100;
 const MAX_PAGE_SIZE: usize = 1000;
 const MAX_EXCLUDED: usize = 1000;
+const MAX_REQUIREMENTS: usize = 16;
+const MAX_AFFINITY_KEY_BYTES: usize = 512;
 const MAX_DETAIL_CHARS: usize = 200;
 
 /// The pool as a gRPC service.
@@ -91,6 +93,14 @@ fn read_acquire(request: &AcquireCredentialRequest, time_left: Option<Duration>)
     if request.excluded_credentials.len() > MAX_EXCLUDED {
         return Err(Failure::invalid("excluded_credentials", "must not have more than 1000 names"));
     }
+    for (field, length) in [("tiers", request.tiers.len()), ("kinds", request.kinds.len())] {
+        if length > MAX_REQUIREMENTS {
+            return Err(Failure::invalid(field, "must not have more than 16 values"));
+        }
+    }
+    if request.affinity_key.len() > MAX_AFFINITY_KEY_BYTES {
+        return Err(Failure::invalid("affinity_key", "must not be longer than 512 bytes"));
+    }
     let names = request.excluded_credentials.iter().enumerate();
     let ids = names.map(|(i, name)| convert::credential_id(name, format!("excluded_credentials[{i}]")));
     let preferred = Some(&request.preferred_credential).filter(|name| !name.is_empty());
@@ -98,6 +108,10 @@ fn read_acquire(request: &AcquireCredentialRequest, time_left: Option<Duration>)
     Ok(Acquire {
         excluded: ids.collect::<Result<_, _>>()?,
         preferred: preferred.map(|name| convert::credential_id(name, "preferred_credential")).transpose()?,
+        tiers: convert::tiers(&request.tiers)?,
+        kinds: convert::kinds(&request.kinds)?,
+        affinity_key: Some(request.affinity_key.clone()).filter(|key| !key.is_empty()),
+        on_quota: convert::on_quota(request.quota_policy)?,
         lease_duration: convert::duration(request.lease_duration.as_ref(), "lease_duration")?,
         max_wait: time_left.map_or(max_wait, |left| max_wait.min(left)),
     })
@@ -109,6 +123,7 @@ fn read_report(request: ReportCredentialOutcomeRequest) -> Result<Report, Failur
     }
     let detail: String = request.detail.chars().take(MAX_DETAIL_CHARS).collect();
     Ok(Report {
+        continues: request.lease_continues,
         outcome: convert::outcome(request.outcome)?,
         retry_after: convert::duration(request.retry_after.as_ref(), "retry_after")?,
         lease: LeaseId::new(request.lease_id),

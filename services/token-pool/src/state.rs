@@ -3,7 +3,10 @@
 //! A credential is active until something speaks against it. A rate limit makes it cool down, a used-up quota
 //! makes it rest; both end on their own. Three failures of its own in a row trip it: it is disabled, and probed
 //! after a delay that grows with every probe that fails. A blocked account, an operator's switch and the expiry of
-//! a token that cannot be renewed wait for a person. What is not the credential's fault changes nothing.
+//! a token that cannot be renewed wait for a person. What is not the credential's fault is not counted as a failure;
+//! but when the upstream gave it no answer a few times in a row, it gives way to others for a moment, so that one of
+//! them shows whose fault it is. Where all fail alike, what was counted is taken back (see
+//! [`breaker`](crate::breaker)).
 //!
 //! Leases that were out when something was settled say nothing new about it: eight turns that run into one rate
 //! limit are one rate limit. So a state knows up to which grant the pool had come when it last changed.
@@ -12,7 +15,7 @@ use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 
-use crate::clock::{after, until};
+use crate::clock::until;
 use crate::config::PoolConfig;
 
 /// The state of a credential.
@@ -29,6 +32,11 @@ pub struct State {
     pub limits: u32,
     /// Used-up quotas in a row.
     pub exhaustions: u32,
+    /// How often in a row the upstream gave no answer. Not held against the credential, but after a few times another
+    /// one is tried.
+    pub faults: u32,
+    /// Others come before it until then.
+    pub gives_way_until: Option<SystemTime>,
     /// Exchanges in a row that failed, for whatever reason.
     pub failed_exchanges: u32,
     /// No exchange is tried ahead of time before this.
@@ -104,6 +112,19 @@ pub enum Event {
     SwitchedOff,
     /// An operator wants the credential used again.
     Recovered,
+    /// Others failed in the same way: it was not the credential's fault.
+    Excused(Excused),
+}
+
+/// What is taken back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Excused {
+    /// So many refusals of the upstream.
+    Refusals(u32),
+    /// That the upstream gave no answer.
+    Faults,
+    /// Exchanges that failed, but were not refused.
+    Exchanges,
 }
 
 /// How a credential fared in a turn.
@@ -121,6 +142,8 @@ pub enum Outcome {
     RateLimited,
     /// The upstream failed on its own account.
     UpstreamFault,
+    /// The upstream was not there: no connection, no answer in time, or a 5xx.
+    UpstreamUnavailable,
     /// The request was at fault.
     RequestFault,
     /// The caller left, or the lease expired.
@@ -177,163 +200,14 @@ impl State {
         }
     }
 
+    /// Whether others come before it.
+    pub fn gives_way(&self, now: SystemTime) -> bool {
+        self.gives_way_until.is_some_and(|until| until > now)
+    }
+
     /// Whether only a person can bring the credential back.
     pub fn waits_for_a_person(&self) -> bool {
         matches!(self.phase, Phase::SwitchedOff | Phase::Blocked | Phase::Expired)
-    }
-
-    /// The state after an event.
-    #[must_use]
-    pub fn after(&self, event: Event, context: &Context<'_>) -> Self {
-        let next = Self { phase: self.phase_at(context.now), ..self.clone() };
-        match event {
-            Event::Recovered => Self { settled: context.last_grant, ..Self::default() },
-            Event::SwitchedOff => next.settled_in(Phase::SwitchedOff, context),
-            _ if self.waits_for_a_person() => next,
-            Event::Expired => next.settled_in(Phase::Expired, context),
-            Event::Exchanged => next.exchanged(),
-            Event::ExchangeRefused => next.exchange_failed(context).failed(FailureSource::Exchange, context),
-            Event::ExchangeFailed { usable } => next.exchange_failed(context).without_token(usable, context),
-            Event::Reported { outcome, retry_after, grant } => {
-                let fresh = grant > next.settled;
-                next.reported(outcome, retry_after, fresh, context)
-            }
-        }
-    }
-
-    fn reported(
-        self,
-        outcome: Outcome,
-        retry_after: Option<Duration>,
-        fresh: bool,
-        context: &Context<'_>,
-    ) -> Self {
-        match outcome {
-            Outcome::UpstreamFault | Outcome::RequestFault | Outcome::Abandoned => self,
-            Outcome::Blocked => self.settled_in(Phase::Blocked, context),
-            Outcome::Success if fresh => self.succeeded(),
-            Outcome::Rejected if fresh => self.failed(FailureSource::Upstream, context),
-            Outcome::RateLimited => self.limited(retry_after, fresh, context),
-            Outcome::QuotaExhausted => self.exhausted(retry_after, fresh, context),
-            Outcome::Success | Outcome::Rejected => self,
-        }
-    }
-
-    /// A turn that went well says nothing about the refresh token: the wait between exchanges stays.
-    fn succeeded(self) -> Self {
-        Self {
-            settled: self.settled,
-            failed_exchanges: self.failed_exchanges,
-            no_exchange_before: self.no_exchange_before,
-            ..Self::default()
-        }
-    }
-
-    fn failed(mut self, source: FailureSource, context: &Context<'_>) -> Self {
-        self.failures = self.failures.saturating_add(1);
-        self.last_failure = Some(source);
-        self.settled = context.last_grant;
-        let over = self.failures.checked_sub(context.config.failures_to_disable.max(1));
-        if let Some(over) = over {
-            let delay = context.config.probe_delay.delay(over.saturating_add(1));
-            self.phase = Phase::Tripped { probe_at: context.later(delay) };
-        }
-        self
-    }
-
-    fn limited(mut self, retry_after: Option<Duration>, fresh: bool, context: &Context<'_>) -> Self {
-        self.limits = if fresh { self.limits.saturating_add(1) } else { self.limits.max(1) };
-        let ends = context.wait(retry_after, context.config.max_rate_limit, || {
-            context.config.rate_limit_cool_down.delay(self.limits)
-        });
-        match self.phase {
-            Phase::Tripped { .. } if !fresh => self,
-            // Says nothing about the credential itself, so it stays tripped.
-            Phase::Tripped { probe_at } => {
-                self.settled_in(Phase::Tripped { probe_at: probe_at.max(ends) }, context)
-            }
-            Phase::Exhausted { until } => Self { phase: Phase::Exhausted { until: until.max(ends) }, ..self },
-            // A wait that was only guessed does not grow because more turns had run into the same limit.
-            Phase::CoolingDown { .. } if !fresh && retry_after.is_none() => self,
-            Phase::CoolingDown { until } => {
-                self.settled_in(Phase::CoolingDown { until: until.max(ends) }, context)
-            }
-            _ => self.settled_in(Phase::CoolingDown { until: ends }, context),
-        }
-    }
-
-    fn exhausted(mut self, retry_after: Option<Duration>, fresh: bool, context: &Context<'_>) -> Self {
-        if matches!(self.phase, Phase::Tripped { .. }) && !fresh {
-            return self;
-        }
-        self.exhaustions = if fresh { self.exhaustions.saturating_add(1) } else { self.exhaustions.max(1) };
-        let ends = context.wait(retry_after, context.config.max_quota_wait, || {
-            context.config.quota_cool_down.delay(self.exhaustions)
-        });
-        if fresh {
-            // Who has a quota was recognised.
-            (self.failures, self.last_failure) = (0, None);
-        }
-        match self.phase {
-            Phase::Exhausted { .. } if !fresh && retry_after.is_none() => self,
-            Phase::Exhausted { until } | Phase::CoolingDown { until } => {
-                self.settled_in(Phase::Exhausted { until: until.max(ends) }, context)
-            }
-            _ => self.settled_in(Phase::Exhausted { until: ends }, context),
-        }
-    }
-
-    fn exchanged(mut self) -> Self {
-        (self.failed_exchanges, self.no_exchange_before) = (0, None);
-        if self.last_failure == Some(FailureSource::Exchange) {
-            (self.failures, self.last_failure) = (0, None);
-            if matches!(self.phase, Phase::Tripped { .. }) {
-                self.phase = Phase::Active;
-            }
-        }
-        self
-    }
-
-    fn exchange_failed(mut self, context: &Context<'_>) -> Self {
-        self.failed_exchanges = self.failed_exchanges.saturating_add(1);
-        self.no_exchange_before =
-            Some(context.later(context.config.refresh_retry.delay(self.failed_exchanges)));
-        self
-    }
-
-    fn without_token(mut self, usable: bool, context: &Context<'_>) -> Self {
-        let retry = self.no_exchange_before.unwrap_or(context.now);
-        match self.phase {
-            Phase::Active if !usable => self.phase = Phase::CoolingDown { until: retry },
-            Phase::Tripped { probe_at } => self.phase = Phase::Tripped { probe_at: probe_at.max(retry) },
-            _ => {}
-        }
-        self
-    }
-
-    fn settled_in(mut self, phase: Phase, context: &Context<'_>) -> Self {
-        self.phase = phase;
-        self.settled = context.last_grant;
-        self
-    }
-}
-
-impl Context<'_> {
-    fn later(&self, delay: Duration) -> SystemTime {
-        after(self.now, self.config.stretched(delay, self.random))
-    }
-
-    /// What the upstream asked for, between a second and `longest`, else a guess, stretched.
-    fn wait(
-        &self,
-        asked: Option<Duration>,
-        longest: Duration,
-        guess: impl FnOnce() -> Duration,
-    ) -> SystemTime {
-        match asked {
-            Some(asked) => after(self.now, asked.max(Duration::from_secs(1)).min(longest)),
-            None => self.later(guess()),
-        }
     }
 }
 
@@ -347,3 +221,4 @@ pub(crate) fn wait_for(readiness: Readiness, now: SystemTime) -> Option<Duration
 
 #[cfg(test)]
 mod tests;
+mod transition;

@@ -4,6 +4,7 @@ use std::time::SystemTime;
 
 use crate::config::PoolConfig;
 use crate::credential::{CredentialId, Kind, Source, Tier};
+use crate::endpoints::EndpointStatus;
 use crate::entry::Entry;
 use crate::state::{Phase, Readiness};
 
@@ -50,8 +51,13 @@ pub struct Cursor {
 pub struct PoolStatus {
     /// The tiers that have credentials, best first.
     pub tiers: Vec<TierStatus>,
-    /// When the first credential comes back, if none is active and one comes back on its own.
+    /// When the first credential comes back, if none is active and one comes back on its own; or when the first one
+    /// may be tried, if all wait for an endpoint.
     pub soonest_recovery: Option<SystemTime>,
+    /// When it was counted.
+    pub time: SystemTime,
+    /// How the endpoints fare.
+    pub endpoints: [EndpointStatus; 2],
 }
 
 /// One tier, counted.
@@ -107,12 +113,15 @@ impl Entry {
 }
 
 /// Counts credentials.
-pub(crate) fn status(entries: &[Entry], now: SystemTime) -> PoolStatus {
+pub(crate) fn status(entries: &[Entry], endpoints: [EndpointStatus; 2], now: SystemTime) -> PoolStatus {
     let views: Vec<_> = entries.iter().map(|entry| CredentialView::of(entry, now)).collect();
     let tiers = Tier::ALL.into_iter().filter_map(|tier| count(tier, &views)).collect();
-    let none_active = !views.iter().any(|view| view.phase == Phase::Active);
-    let soonest = views.iter().filter_map(|view| view.recovery).min();
-    PoolStatus { tiers, soonest_recovery: soonest.filter(|_| none_active).map(|time| time.max(now)) }
+    let active = views.iter().filter(|view| view.phase == Phase::Active).count();
+    let held = endpoints.iter().map(|endpoint| endpoint.held).sum::<usize>();
+    let waits = endpoints.iter().filter(|endpoint| endpoint.held > 0).filter_map(|endpoint| endpoint.open);
+    let soonest = views.iter().filter_map(|view| view.recovery).chain(waits.map(|open| open.until)).min();
+    let soonest_recovery = soonest.filter(|_| active <= held).map(|time| time.max(now));
+    PoolStatus { tiers, soonest_recovery, time: now, endpoints }
 }
 
 fn count(tier: Tier, views: &[CredentialView]) -> Option<TierStatus> {

@@ -109,14 +109,14 @@ impl Open<'_> {
                 self.inner.waiters.remove(index);
                 continue;
             }
-            if all_busy && waiter.wish.excluded.is_empty() {
+            if all_busy && waiter.wish.is_modest() {
                 index += 1;
                 continue;
             }
             let choice = match self.select(&waiter.wish) {
                 Err(Unavailable::AllBusy) => {
                     // The next one that would take any credential need not ask again.
-                    all_busy |= waiter.wish.excluded.is_empty();
+                    all_busy |= waiter.wish.is_modest();
                     index += 1;
                     continue;
                 }

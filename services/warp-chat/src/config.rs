@@ -73,12 +73,12 @@ pub enum ToolForm {
     Flat,
 }
 
-/// What to do when a credential's quota is used up.
+/// What to do when the quota of a tier of credentials is used up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OnQuota {
-    /// Go on with the next credential of the pool.
+    /// Go on with the next tier of the pool.
     Next,
-    /// Tell the caller.
+    /// Tell the caller, until a credential of the tier can serve again.
     Fail,
 }
 

@@ -45,6 +45,11 @@ impl TurnError {
         Self::new(reason, message, CredentialOutcome::UpstreamFault).with_retry(Retry::SameCredential)
     }
 
+    /// The upstream is not there, perhaps only for a moment.
+    pub fn upstream_unavailable(reason: ErrorReason, message: impl Into<String>) -> Self {
+        Self::new(reason, message, CredentialOutcome::UpstreamUnavailable).with_retry(Retry::SameCredential)
+    }
+
     /// The upstream sent what its protocol does not allow.
     pub fn malformed(message: impl Into<String>) -> Self {
         Self::new(ErrorReason::UpstreamMalformed, message, CredentialOutcome::UpstreamFault)

@@ -6,10 +6,11 @@ use futures_util::future::BoxFuture;
 use tokio_util::task::TaskTracker;
 use warp2api_proto::token_pool::v1::token_pool_client::TokenPoolClient;
 use warp2api_proto::token_pool::v1::{
-    AcquireCredentialRequest, CredentialOutcome, Lease, ReportCredentialOutcomeRequest,
+    AcquireCredentialRequest, CredentialOutcome, Lease, QuotaPolicy, ReportCredentialOutcomeRequest,
 };
 use warp2api_rpc::{CallContext, Failure, GrpcEndpoint};
 
+use crate::config::OnQuota;
 use crate::error::TurnError;
 
 /// How long a report may take: the lease's expiry mends what is lost.
@@ -23,23 +24,45 @@ pub(crate) struct Lender {
     pub(crate) tasks: TaskTracker,
 }
 
+/// What a turn wants of its credential.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Wanted {
+    /// The one it would rather have; empty if any will do.
+    pub(crate) preferred: String,
+    /// Turns with one key are to have one credential; empty if any will do.
+    pub(crate) affinity_key: String,
+}
+
+/// What holds for each of a turn's leases.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Terms {
+    pub(crate) duration: Duration,
+    pub(crate) max_wait: Duration,
+    pub(crate) on_quota: OnQuota,
+}
+
 impl Lender {
-    /// Leases the best credential that was not tried yet, `preferred` before all others unless that is empty.
+    /// Leases the best credential that was not tried yet.
     ///
     /// Boxed, and borrowing nothing: rustc cannot prove a generated client's future `Send` behind references.
     pub(crate) fn acquire(
         &self,
         context: &CallContext,
         excluded: &[String],
-        preferred: &str,
-        lease_duration: Duration,
-        max_wait: Duration,
+        wanted: &Wanted,
+        terms: Terms,
     ) -> BoxFuture<'static, Result<LeaseGuard, Failure>> {
         let request = AcquireCredentialRequest {
             excluded_credentials: excluded.to_vec(),
-            lease_duration: prost_types::Duration::try_from(lease_duration).ok(),
-            max_wait: prost_types::Duration::try_from(max_wait).ok(),
-            preferred_credential: preferred.to_owned(),
+            lease_duration: prost_types::Duration::try_from(terms.duration).ok(),
+            max_wait: prost_types::Duration::try_from(terms.max_wait).ok(),
+            preferred_credential: wanted.preferred.clone(),
+            affinity_key: wanted.affinity_key.clone(),
+            quota_policy: match terms.on_quota {
+                OnQuota::Next => QuotaPolicy::Next.into(),
+                OnQuota::Fail => QuotaPolicy::Fail.into(),
+            },
+            ..AcquireCredentialRequest::default()
         };
         let (lender, context) = (self.clone(), context.clone());
         Box::pin(async move {
@@ -72,6 +95,20 @@ impl LeaseGuard {
         self.lease.as_ref().is_some_and(|lease| lease.refreshable)
     }
 
+    /// The upstream has begun to answer. Said only where others wait to hear it: the lease goes on.
+    pub(crate) fn began(&mut self) {
+        if let Some(lease) = self.lease.as_mut().filter(|lease| lease.probe) {
+            lease.probe = false;
+            let request = ReportCredentialOutcomeRequest {
+                lease_id: lease.lease_id.clone(),
+                outcome: CredentialOutcome::Success.into(),
+                lease_continues: true,
+                ..ReportCredentialOutcomeRequest::default()
+            };
+            self.lender.tasks.spawn(self.send(request));
+        }
+    }
+
     /// Gives the lease back after a failure and waits until the pool knows: the next choice depends on it.
     pub(crate) async fn give_back(mut self, error: &TurnError) {
         if let Some(report) = self.report(error.outcome, error.retry_after, &error.message) {
@@ -94,21 +131,25 @@ impl LeaseGuard {
         detail: &str,
     ) -> Option<impl Future<Output = ()> + Send + 'static> {
         let lease = self.lease.take()?;
-        let mut pool = self.lender.pool.clone();
-        // The deadline of the call may be over; the report has its own.
-        let mut context = self.context.clone();
-        context.deadline = Some(tokio::time::Instant::now() + REPORT_TIME);
-        let request = ReportCredentialOutcomeRequest {
+        Some(self.send(ReportCredentialOutcomeRequest {
             lease_id: lease.lease_id,
             outcome: outcome.into(),
             retry_after: retry_after.and_then(|wait| prost_types::Duration::try_from(wait).ok()),
             detail: detail.to_owned(),
-        };
-        Some(async move {
+            lease_continues: false,
+        }))
+    }
+
+    fn send(&self, request: ReportCredentialOutcomeRequest) -> impl Future<Output = ()> + Send + 'static {
+        let mut pool = self.lender.pool.clone();
+        // The deadline of the call may be over; the report has its own.
+        let mut context = self.context.clone();
+        context.deadline = Some(tokio::time::Instant::now() + REPORT_TIME);
+        async move {
             if let Err(status) = pool.report_credential_outcome(context.request(request)).await {
                 tracing::warn!(code = ?status.code(), "the pool did not take a report; the lease will expire");
             }
-        })
+        }
     }
 }
 

@@ -24,7 +24,7 @@ use warp2api_rpc::{CallContext, Failure, GrpcEndpoint, HttpEndpoint, MAX_MESSAGE
 use crate::arrange::arrange;
 use crate::config::ChatConfig;
 use crate::conversation;
-use crate::lease::Lender;
+use crate::lease::{Lender, Wanted};
 use crate::limits::Limiter;
 use crate::models::Models;
 use crate::projection::{ChatProjection, WarpProjection};
@@ -123,7 +123,10 @@ impl WarpChat for WarpChatService {
     ) -> Result<Response<Self::StreamChatStream>, Status> {
         let context = CallContext::from_metadata(request.metadata(), Instant::now());
         let Prepared { message, keeping, limiter, delivery, started } = self.prepare(request.into_inner())?;
-        let preferred = keeping.as_ref().map_or("", |keeping| keeping.credential()).to_owned();
+        let wanted = keeping.as_ref().map_or_else(Wanted::default, |keeping| Wanted {
+            preferred: keeping.credential().to_owned(),
+            affinity_key: keeping.affinity_key(),
+        });
         let plan = move |credential: OnCredential<'_>| {
             let limiter = Limiter::new(limiter.clone()).unwrap_or_default();
             let going_on = keeping.as_ref().filter(|_| !credential.afresh);
@@ -137,7 +140,7 @@ impl WarpChat for WarpChatService {
             let projection = KeptChat { chat, recorder: recorder.map(Box::new) };
             Sending { message, projection, resumed }
         };
-        let stream = self.turns.clone().open(context, preferred, plan).await?;
+        let stream = self.turns.clone().open(context, wanted, plan).await?;
         Ok(Response::new(stream))
     }
 
@@ -155,7 +158,7 @@ impl WarpChat for WarpChatService {
             let projection = WarpProjection::default();
             Sending { message: message.clone(), projection, resumed: false }
         };
-        let stream = self.turns.clone().open(context, String::new(), plan).await?;
+        let stream = self.turns.clone().open(context, Wanted::default(), plan).await?;
         Ok(Response::new(stream))
     }
 

@@ -20,9 +20,9 @@ use warp2api_proto::token_pool::v1::CredentialOutcome;
 use warp2api_rpc::{CallContext, Failure};
 
 use crate::attempt::Attempt;
-use crate::config::{ChatConfig, OnQuota};
+use crate::config::ChatConfig;
 use crate::error::{Retry, TurnError};
-use crate::lease::{LeaseGuard, Lender};
+use crate::lease::{LeaseGuard, Lender, Terms, Wanted};
 use crate::projection::Projection;
 use crate::upstream::{Answer, Upstream};
 
@@ -56,30 +56,35 @@ pub(crate) struct Sending<P> {
 }
 
 impl Turns {
-    /// Runs attempts until one can be shown to the caller. `plan` says what to send on a credential; `preferred` is
-    /// the one it would rather have, empty if any will do.
+    /// Runs attempts until one can be shown to the caller. `plan` says what to send on a credential.
     pub(crate) async fn open<P: Projection>(
         self: Arc<Self>,
         context: CallContext,
-        preferred: String,
+        wanted: Wanted,
         plan: impl Fn(OnCredential<'_>) -> Sending<P>,
     ) -> Result<TurnStream<P>, Failure> {
-        let lease_duration = self.config.lease_duration();
+        let terms = Terms {
+            duration: self.config.lease_duration(),
+            max_wait: MAX_WAIT,
+            on_quota: self.config.on_quota,
+        };
         let mut excluded = Vec::new();
         let mut renewed = HashSet::new();
         let mut retries = 0;
         let mut afresh = false;
         let mut last_error: Option<TurnError> = None;
         loop {
-            let acquired =
-                self.lender.acquire(&context, &excluded, &preferred, lease_duration, MAX_WAIT).await;
-            let lease = acquired.map_err(|failure| pool_ended(failure, last_error.take()))?;
+            let acquired = self.lender.acquire(&context, &excluded, &wanted, terms).await;
+            let mut lease = acquired.map_err(|failure| pool_ended(failure, last_error.take()))?;
             let error = loop {
                 let Sending { message, projection, resumed } =
                     plan(OnCredential { name: lease.credential(), afresh });
                 let head = self.upstream.send(message, lease.bearer());
                 match attempt(head, projection, &self.config).await {
-                    Ok(attempt) => return Ok(TurnStream { attempt: Some(attempt), lease }),
+                    Ok(attempt) => {
+                        lease.began();
+                        return Ok(TurnStream { attempt: Some(attempt), lease });
+                    }
                     // The upstream's memory of the conversation may be shorter than ours.
                     Err(error)
                         if resumed
@@ -102,9 +107,7 @@ impl Turns {
             let credential = lease.credential().to_owned();
             let renewable = lease.refreshable() && error.outcome == CredentialOutcome::Rejected;
             lease.give_back(&error).await;
-            let quota_is_final =
-                error.outcome == CredentialOutcome::QuotaExhausted && self.config.on_quota == OnQuota::Fail;
-            if error.retry != Retry::NextCredential || quota_is_final {
+            if error.retry != Retry::NextCredential {
                 return Err(error.into());
             }
             tracing::debug!(%error, credential.name = credential, "going on with the next credential");
@@ -133,7 +136,7 @@ async fn attempt<P: Projection>(
     let sent = Instant::now();
     let clocks = config.clocks;
     let answer = tokio::time::timeout_at(sent + clocks.first_event, head).await.map_err(|_| {
-        TurnError::upstream_fault(ErrorReason::UpstreamTimeout, "the upstream did not answer in time")
+        TurnError::upstream_unavailable(ErrorReason::UpstreamTimeout, "the upstream did not answer in time")
     })??;
     if let Some(name) = answer.name {
         projection.name_upstream(name);

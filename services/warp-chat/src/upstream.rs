@@ -67,7 +67,10 @@ impl Upstream {
         Box::pin(async move {
             let response = endpoint.oneshot(request?).await.map_err(|error| {
                 tracing::debug!(error = %error, "the upstream cannot be reached");
-                TurnError::upstream_fault(ErrorReason::UpstreamUnavailable, "the upstream cannot be reached")
+                TurnError::upstream_unavailable(
+                    ErrorReason::UpstreamUnavailable,
+                    "the upstream cannot be reached",
+                )
             })?;
             if !response.status().is_success() {
                 return Err(error_of(response).await);

@@ -209,6 +209,74 @@ fn exchanges_that_fail_wait_longer_each_time() {
     assert_eq!(run(&[failed.as_slice(), &[Event::Exchanged]].concat()).no_exchange_before, None);
 }
 
+#[test]
+fn one_that_gets_no_answer_gives_way_for_a_moment() {
+    let unanswered = |grant| reported(Outcome::UpstreamUnavailable, grant);
+    let mut state = run(&[unanswered(1), unanswered(2)]);
+    assert_eq!(state.gives_way_until, None);
+    let mut now = 0;
+    for (grant, rest) in [(3, 5), (4, 10), (5, 20), (6, 40), (7, 60), (8, 60)] {
+        state = run_from(state, now, &[unanswered(grant)]);
+        assert_eq!(state.gives_way_until, Some(at(now + rest)));
+        assert_eq!((state.phase, state.failures, state.last_failure), (Phase::Active, 0, None));
+        now += rest;
+        assert!(!state.gives_way(at(now)));
+    }
+    for outcome in [Outcome::Success, Outcome::Rejected, Outcome::RateLimited, Outcome::RequestFault] {
+        let after = run_from(state.clone(), now, &[reported(outcome, 9)]);
+        assert_eq!((after.faults, after.gives_way_until), (0, None), "{outcome:?} ends the row");
+    }
+    for outcome in [Outcome::Abandoned, Outcome::UpstreamFault] {
+        assert_eq!(run_from(state.clone(), now, &[reported(outcome, 9)]), state, "{outcome:?} tells nothing");
+    }
+}
+
+#[test]
+fn what_was_not_its_fault_is_taken_back_and_nothing_else() {
+    let refused = |grant| reported(Outcome::Rejected, grant);
+    let fault = |grant| reported(Outcome::UpstreamUnavailable, grant);
+    let tripped = [refused(1), refused(2), refused(3)];
+    let resting = [fault(1), fault(2), fault(3)];
+    let exchanges = [Event::ExchangeFailed { usable: false }];
+    let cooling = |seconds| Phase::CoolingDown { until: at(seconds) };
+    for (name, events, excused, phase, failures) in [
+        ("all of its refusals", tripped.to_vec(), Excused::Refusals(3), Phase::Active, 0),
+        ("the last of them", tripped.to_vec(), Excused::Refusals(1), Phase::Active, 2),
+        ("more than it had", tripped.to_vec(), Excused::Refusals(9), Phase::Active, 0),
+        ("not its refusals", tripped.to_vec(), Excused::Faults, Phase::Tripped { probe_at: at(60) }, 3),
+        (
+            "refusals before them",
+            [&[refused(1), refused(2), refused(3)], &[refused(4)][..]].concat(),
+            Excused::Refusals(1),
+            Phase::Tripped { probe_at: at(120) },
+            3,
+        ),
+        (
+            "not its limit",
+            [&resting[..], &[reported(Outcome::RateLimited, 4)]].concat(),
+            Excused::Faults,
+            cooling(30),
+            0,
+        ),
+        ("its exchanges", exchanges.to_vec(), Excused::Exchanges, Phase::Active, 0),
+        (
+            "not what waits for a person",
+            vec![reported(Outcome::Blocked, 1)],
+            Excused::Faults,
+            Phase::Blocked,
+            0,
+        ),
+    ] {
+        let after = run(&[events, vec![Event::Excused(excused)]].concat());
+
+        assert_eq!((after.phase, after.failures), (phase, failures), "{name}");
+    }
+    let after = run(&[&resting[..], &[Event::Excused(Excused::Faults)]].concat());
+    assert_eq!((after.faults, after.gives_way_until), (0, None));
+    let after = run(&[&exchanges[..], &[Event::Excused(Excused::Exchanges)]].concat());
+    assert_eq!((after.failed_exchanges, after.no_exchange_before), (0, None));
+}
+
 fn event() -> impl Strategy<Value = Event> {
     let outcome = prop_oneof![
         Just(Outcome::Success),
@@ -217,6 +285,7 @@ fn event() -> impl Strategy<Value = Event> {
         Just(Outcome::QuotaExhausted),
         Just(Outcome::RateLimited),
         Just(Outcome::UpstreamFault),
+        Just(Outcome::UpstreamUnavailable),
         Just(Outcome::RequestFault),
         Just(Outcome::Abandoned),
     ];
@@ -229,6 +298,11 @@ fn event() -> impl Strategy<Value = Event> {
         1 => Just(Event::Exchanged),
         1 => Just(Event::ExchangeRefused),
         1 => any::<bool>().prop_map(|usable| Event::ExchangeFailed { usable }),
+        1 => prop_oneof![
+            (0..5u32).prop_map(Excused::Refusals),
+            Just(Excused::Faults),
+            Just(Excused::Exchanges),
+        ].prop_map(Event::Excused),
         1 => Just(Event::SwitchedOff),
         1 => Just(Event::Recovered),
     ]
@@ -270,7 +344,15 @@ proptest! {
                 prop_assert!(state.failures >= config.failures_to_disable);
             }
             if let Event::Reported { outcome: Outcome::UpstreamFault | Outcome::RequestFault | Outcome::Abandoned, .. } = event {
-                prop_assert_eq!(&state, &State { phase: before.phase_at(now), ..before.clone() });
+                let State { faults, gives_way_until, settled, .. } = state;
+                let phase = before.phase_at(now);
+                let expected = State { phase, faults, gives_way_until, settled, ..before.clone() };
+                prop_assert_eq!(&state, &expected, "nothing is counted");
+                if state.gives_way(now) && !before.gives_way(now) {
+                    let longest = now + config.give_way.max.mul_f64(1.2);
+                    prop_assert!(faults >= config.faults_to_give_way);
+                    prop_assert!(gives_way_until.is_some_and(|until| until <= longest));
+                }
             }
             if before.waits_for_a_person() && event != Event::Recovered && event != Event::SwitchedOff {
                 prop_assert_eq!(state.phase, before.phase, "nothing but a person ends it");

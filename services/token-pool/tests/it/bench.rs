@@ -166,7 +166,8 @@ pub(crate) fn waiting(seconds: u64) -> Acquire {
 }
 
 pub(crate) async fn report(pool: &Pool, lease: &Lease, outcome: Outcome) -> CredentialView {
-    let report = Report { lease: lease.id.clone(), outcome, retry_after: None, detail: None };
+    let report =
+        Report { lease: lease.id.clone(), continues: false, outcome, retry_after: None, detail: None };
     pool.report(report).await.unwrap()
 }
 

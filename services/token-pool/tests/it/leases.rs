@@ -155,7 +155,13 @@ async fn a_lease_nobody_reports_expires_and_its_slot_goes_to_the_next() {
     let next = pool.acquire(waiting(60)).await.unwrap();
 
     assert_eq!(start.elapsed().as_secs(), 20);
-    let late = Report { lease: lost.id, outcome: Outcome::Rejected, retry_after: None, detail: None };
+    let late = Report {
+        lease: lost.id,
+        continues: false,
+        outcome: Outcome::Rejected,
+        retry_after: None,
+        detail: None,
+    };
     assert_eq!(pool.report(late).await.unwrap_err(), Error::LeaseNotFound);
     let after = report(&pool, &next, Outcome::Success).await;
     assert_eq!((after.phase, after.failures, after.in_flight), (Phase::Active, 0, 0));
@@ -182,7 +188,8 @@ async fn a_lease_is_reported_once() {
     report(&pool, &lease, Outcome::Success).await;
 
     for lease in [lease.id, LeaseId::new("never was")] {
-        let again = Report { lease, outcome: Outcome::Blocked, retry_after: None, detail: None };
+        let again =
+            Report { lease, continues: false, outcome: Outcome::Blocked, retry_after: None, detail: None };
         assert_eq!(pool.report(again).await.unwrap_err(), Error::LeaseNotFound);
     }
     assert_eq!(view(&pool, "p").await.phase, Phase::Active);
@@ -231,7 +238,9 @@ async fn the_answer_says_why_there_is_none() {
         let lease = acquire(&two).await.unwrap();
         assert_eq!(lease.display_name, name);
         let outcome = Outcome::QuotaExhausted;
-        two.report(Report { lease: lease.id, outcome, retry_after: minute, detail: None }).await.unwrap();
+        two.report(Report { lease: lease.id, continues: false, outcome, retry_after: minute, detail: None })
+            .await
+            .unwrap();
     }
     assert_eq!(acquire(&two).await.unwrap_err(), Error::QuotaExhausted { retry_after: minute });
     assert_eq!(two.acquire(all).await.unwrap_err(), Error::QuotaExhausted { retry_after: minute });

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking, too")]
 
 mod bench;
+mod endpoints;
 mod leases;
 mod membership;
 mod properties;

@@ -27,7 +27,13 @@ async fn what_is_added_serves_in_its_tier_and_what_is_removed_no_longer() {
     let lease =
         pool.acquire(Acquire { preferred: Some(added.id.clone()), ..Acquire::default() }).await.unwrap();
     assert_eq!(pool.delete(&added.id, me()).await.unwrap().in_flight, 1);
-    let late = Report { lease: lease.id, outcome: Outcome::Success, retry_after: None, detail: None };
+    let late = Report {
+        lease: lease.id,
+        continues: false,
+        outcome: Outcome::Success,
+        retry_after: None,
+        detail: None,
+    };
     assert_eq!(pool.report(late).await.unwrap_err(), Error::LeaseNotFound);
     assert_eq!(pool.get(&added.id).await.unwrap_err(), Error::CredentialNotFound(added.id));
     assert_eq!(acquire(&pool).await.unwrap().display_name, "s");

@@ -90,7 +90,9 @@ async fn run(steps: Vec<Step>) -> Result<(), TestCaseError> {
             Step::Report { lease, outcome, retry_after } if lease < leases.len() => {
                 let lease = leases.remove(lease).0.id;
                 let retry_after = retry_after.map(Duration::from_secs);
-                pool.report(Report { lease, outcome, retry_after, detail: None }).await.unwrap();
+                pool.report(Report { lease, continues: false, outcome, retry_after, detail: None })
+                    .await
+                    .unwrap();
             }
             Step::Lose { lease } if lease < leases.len() => {
                 lost.push(leases.remove(lease).1);

@@ -69,7 +69,8 @@ async fn planted_secrets_are_in_no_log_error_or_debug_output() {
                 Ok(lease) => {
                     shown.push(format!("{lease:?}"));
                     let detail = Some(format!("server said: Bearer {} is bad", lease.bearer.expose()));
-                    let report = Report { lease: lease.id, outcome, retry_after: None, detail };
+                    let report =
+                        Report { lease: lease.id, continues: false, outcome, retry_after: None, detail };
                     shown.push(format!("{:?}", pool.report(report).await));
                 }
                 Err(error) => {

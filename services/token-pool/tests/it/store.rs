@@ -61,7 +61,13 @@ async fn states_counters_and_leases_survive_an_end() {
     after[0].in_flight = before[0].in_flight;
     assert_eq!(after, before);
     assert_eq!(report(&second, &lease, Outcome::Success).await.in_flight, 0, "its holder outlived the pool");
-    let late = Report { lease: lost.id, outcome: Outcome::Success, retry_after: None, detail: None };
+    let late = Report {
+        lease: lost.id,
+        continues: false,
+        outcome: Outcome::Success,
+        retry_after: None,
+        detail: None,
+    };
     assert_eq!(second.report(late).await.unwrap_err(), Error::LeaseNotFound);
     assert_eq!(acquire(&second).await.unwrap().bearer.expose(), "access-1", "nothing is exchanged anew");
 }

@@ -94,6 +94,12 @@ impl Keeping {
         Self { session: Arc::new(session), outline, going_on }
     }
 
+    /// A text by which its turns get one credential, even where nothing is kept of it: another account would be
+    /// told everything anew.
+    pub(crate) fn affinity_key(&self) -> String {
+        self.session.affinity_key()
+    }
+
     /// The credential to go on with; empty if any will do.
     pub(crate) fn credential(&self) -> &str {
         self.going_on.as_ref().map_or("", |going_on| &going_on.credential)

@@ -87,6 +87,12 @@ impl Conversations {
 }
 
 impl Session {
+    /// A text that is the same for every turn of the conversation, and of no other.
+    pub(crate) fn affinity_key(&self) -> String {
+        let Name { scope, key } = &self.name;
+        format!("{scope}/{key}")
+    }
+
     /// What was kept when the turn began.
     pub(crate) fn kept(&self) -> Option<&Kept> {
         self.kept.as_deref()

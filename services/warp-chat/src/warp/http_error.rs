@@ -79,7 +79,7 @@ pub(crate) fn classify(status: StatusCode, headers: &HeaderMap, body: &str) -> T
 }
 
 fn unavailable(status: StatusCode, retry_after: Option<Duration>) -> TurnError {
-    TurnError::upstream_fault(
+    TurnError::upstream_unavailable(
         ErrorReason::UpstreamUnavailable,
         format!("the upstream failed with status {}", status.as_u16()),
     )
@@ -124,9 +124,9 @@ mod tests {
             ),
             (400, "", "bad", R::UpstreamRejected, O::RequestFault, Never),
             (413, "", "", R::RequestTooLarge, O::RequestFault, Never),
-            (408, "", "", R::UpstreamUnavailable, O::UpstreamFault, SameCredential),
-            (500, "", "", R::UpstreamUnavailable, O::UpstreamFault, SameCredential),
-            (503, "", "", R::UpstreamUnavailable, O::UpstreamFault, SameCredential),
+            (408, "", "", R::UpstreamUnavailable, O::UpstreamUnavailable, SameCredential),
+            (500, "", "", R::UpstreamUnavailable, O::UpstreamUnavailable, SameCredential),
+            (503, "", "", R::UpstreamUnavailable, O::UpstreamUnavailable, SameCredential),
             (302, "", "", R::UpstreamMalformed, O::UpstreamFault, Never),
         ] {
             let mut headers = HeaderMap::new();
