@@ -293,6 +293,9 @@ impl HouseBuilder {
         settings.port = Some("0".to_owned());
         settings.upstream_addr = Some("127.0.0.1:0".to_owned());
         settings.upstream = settings.upstream.or_else(|| Some("embedded".to_owned()));
+        if settings.data_dir.is_none() {
+            settings.database_url = settings.database_url.or_else(|| Some("memory:".to_owned()));
+        }
         settings.grpc_addr = settings.grpc_addr.or_else(|| Some(self.grpc_address(role, folder)));
         let mut config = Config::resolve(role, settings).expect("the settings are right");
         if matches!(config.upstream, UpstreamChoice::Embedded(_)) {

@@ -63,6 +63,7 @@ async fn house(kind: PartKind, part: Part) -> anyhow::Result<String> {
         warp_api_key: Some(EmbeddedCredential::API_KEY.to_owned()),
         // The wait for a free credential is no cost of ours.
         max_in_flight: Some("10000".to_owned()),
+        database_url: Some("memory:".to_owned()),
         ..Settings::default()
     };
     telemetry::start(&settings).map_err(anyhow::Error::msg)?;

@@ -315,6 +315,7 @@ async fn debug_shows_no_secret() {
     let mut settings = Settings { upstream: Some("http://127.0.0.1:9".to_owned()), ..Settings::default() };
     settings.port = Some("0".to_owned());
     settings.grpc_addr = Some("127.0.0.1:0".to_owned());
+    settings.database_url = Some("memory:".to_owned());
     secrets(&mut settings);
     said.add("settings", &format!("{settings:?} {settings:#?}"));
     let mut wrong = settings.clone();

@@ -3,6 +3,8 @@
 //! Ports are bound first, so that a taken one is said before anything runs. Then: pool, its endpoint; chat, its
 //! endpoint; the edge. A service that is elsewhere is an endpoint all the same.
 
+use std::sync::Arc;
+
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 use warp2api_codec::CodecService;
@@ -15,8 +17,10 @@ use warp2api_rpc::listener::{Address, Listener};
 use warp2api_rpc::serve::{ServeConfig, Shutdown, serve};
 use warp2api_rpc::server::{GrpcServer, Health};
 use warp2api_rpc::{GrpcEndpoint, Guard, HttpEndpoint, MAX_MESSAGE_BYTES, http_endpoint};
+use warp2api_token_pool::clock::SystemClock;
+use warp2api_token_pool::view::PoolStatus;
 use warp2api_token_pool::{
-    Kind, NewCredential, Pool, PoolConfig, Secret, Tier, TokenExchange, TokenPoolService,
+    Kind, NewCredential, Pool, PoolConfig, Secret, Store, Tier, TokenExchange, TokenPoolService,
 };
 use warp2api_upstream_sim::EmbeddedCredential;
 use warp2api_warp_chat::WarpChatService;
@@ -30,7 +34,7 @@ pub struct App {
     edge: Option<(Listener, axum::Router)>,
     bridge: Option<(Listener, axum::Router, Health)>,
     upstream: Option<(Listener, axum::Router)>,
-    pool: Option<Pool>,
+    pool: Option<(Pool, PoolStatus)>,
     shutdown: Shutdown,
 }
 
@@ -56,7 +60,7 @@ impl App {
     ///
     /// # Errors
     /// When a port is taken or a setting turns out unusable. Nothing runs then.
-    pub async fn build(config: Config) -> anyhow::Result<Self> {
+    pub async fn build(mut config: Config) -> anyhow::Result<Self> {
         let role = config.role;
         let shutdown = Shutdown::default();
         let edge = bind(matches!(role, Role::All | Role::Gateway), &config.edge, "--port").await?;
@@ -64,19 +68,24 @@ impl App {
         let grpc = bind(serves_grpc, &config.grpc, "--grpc-addr").await?;
         let upstream = bind(role == Role::Upstream, &config.upstream_listener, "--upstream-addr").await?;
 
+        let has_pool =
+            role == Role::TokenPool || role == Role::All && config.places.token_pool == Place::Local;
+        let store = if has_pool { Some(config.store.open().await?) } else { None };
+        config.settle_upstream(store.as_ref().is_some_and(Store::has_credentials))?;
         let http = upstream_endpoint(&config)?;
         let mut services = GrpcServer::default();
         let mut names: Vec<&'static str> = Vec::new();
         let mut pool = None;
         let mut pool_endpoint = None;
-        if role == Role::TokenPool || role == Role::All && config.places.token_pool == Place::Local {
-            let built = build_pool(&config, http.clone())?;
+        if let Some(store) = store {
+            let built = build_pool(&config, http.clone(), store).await?;
             let server = TokenPoolServer::new(TokenPoolService::new(built.clone()))
                 .max_decoding_message_size(MAX_MESSAGE_BYTES);
             pool_endpoint = Some(endpoint::local(Routes::new(server.clone())));
             services = services.with_service(server);
             names.push("warp2api.token_pool.v1.TokenPool");
-            pool = Some(built);
+            let status = built.status().await.map_err(|error| anyhow::anyhow!(error))?;
+            pool = Some((built, status));
         }
         let mut chat_endpoint = None;
         if role == Role::WarpChat || role == Role::All && config.places.warp_chat == Place::Local {
@@ -144,16 +153,22 @@ impl App {
 
     /// The pool, if it is in this process.
     pub fn pool(&self) -> Option<&Pool> {
-        self.pool.as_ref()
+        self.pool.as_ref().map(|(pool, _)| pool)
+    }
+
+    /// The pool at the start, counted, if it is in this process.
+    pub fn pool_status(&self) -> Option<&PoolStatus> {
+        self.pool.as_ref().map(|(_, status)| status)
     }
 
     /// Opens the doors.
     pub fn spawn(self) -> Running {
         let Self { config, edge, bridge, upstream, pool, shutdown } = self;
+        let pool = pool.map(|(pool, _)| pool);
         let tasks = &shutdown.tasks;
         let background = CancellationToken::new();
-        if let Some(pool) = pool {
-            tasks.spawn(warp2api_token_pool::refresh::run(pool, background.clone()));
+        if let Some(pool) = &pool {
+            tasks.spawn(warp2api_token_pool::refresh::run(pool.clone(), background.clone()));
         }
         let mut health = None;
         if let Some((listener, router, services)) = bridge {
@@ -163,7 +178,7 @@ impl App {
         for (listener, router) in edge.into_iter().chain(upstream) {
             tasks.spawn(serve(listener, router, ServeConfig::default(), shutdown.clone()));
         }
-        Running { shutdown, background, health, drain_timeout: config.drain_timeout }
+        Running { shutdown, background, health, pool, drain_timeout: config.drain_timeout }
     }
 }
 
@@ -173,6 +188,7 @@ pub struct Running {
     shutdown: Shutdown,
     background: CancellationToken,
     health: Option<Health>,
+    pool: Option<Pool>,
     drain_timeout: std::time::Duration,
 }
 
@@ -193,6 +209,10 @@ impl Running {
         };
         self.shutdown.abort.cancel();
         self.shutdown.tasks.wait().await;
+        if let Some(pool) = &self.pool {
+            // The last reports are in; what they changed is stored.
+            pool.close().await;
+        }
         finished
     }
 
@@ -224,7 +244,7 @@ fn upstream_endpoint(config: &Config) -> anyhow::Result<HttpEndpoint> {
 }
 
 /// The pool with the operator's credentials, and on the embedded upstream with that one's own.
-fn build_pool(config: &Config, endpoint: HttpEndpoint) -> anyhow::Result<Pool> {
+async fn build_pool(config: &Config, endpoint: HttpEndpoint, store: Store) -> anyhow::Result<Pool> {
     let mut credentials = config.credentials.clone();
     if matches!(config.upstream, UpstreamChoice::Embedded(_)) {
         credentials.push(NewCredential {
@@ -241,5 +261,5 @@ fn build_pool(config: &Config, endpoint: HttpEndpoint) -> anyhow::Result<Pool> {
     if let Some(most) = config.max_in_flight {
         pool.max_in_flight = most;
     }
-    Ok(Pool::new(pool, credentials, exchange))
+    Ok(Pool::with_store(pool, credentials, exchange, Arc::new(SystemClock), store).await?)
 }

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use warp2api_rpc::listener::Address;
 use warp2api_token_pool::Tier;
+use warp2api_token_pool::view::PoolStatus;
 use warp2api_upstream_sim::EmbeddedCredential;
 
 use crate::app::{Addresses, App};
@@ -29,8 +30,9 @@ pub fn text(app: &App, addresses: &Addresses) -> String {
     if matches!(config.role, Role::All | Role::WarpChat) {
         line("upstream", &upstream(&config.upstream));
     }
-    if matches!(config.role, Role::All | Role::TokenPool) {
-        line("credentials", &credentials(config));
+    if let Some(status) = app.pool_status() {
+        line("credentials", &credentials(config, status));
+        line("kept in", &config.store.to_string());
     }
     if let Some(upstream) = &addresses.upstream {
         let url = reachable(upstream);
@@ -66,18 +68,24 @@ fn upstream(choice: &UpstreamChoice) -> String {
     }
 }
 
-fn credentials(config: &Config) -> String {
-    let count = |tier| config.credentials.iter().filter(|credential| credential.tier == tier).count();
+fn credentials(config: &Config, status: &PoolStatus) -> String {
+    let embedded = matches!(config.upstream, UpstreamChoice::Embedded(_));
+    let count = |tier| {
+        let total =
+            status.tiers.iter().find(|counted| counted.tier == tier).map_or(0, |counted| counted.total);
+        // The embedded upstream's own is one of the personal ones.
+        total - usize::from(embedded && tier == Tier::Personal && total > 0)
+    };
     let tiers = [(Tier::Personal, "personal"), (Tier::Shared, "shared"), (Tier::Anonymous, "anonymous")];
-    let configured: Vec<_> = tiers
+    let known: Vec<_> = tiers
         .into_iter()
         .filter(|(tier, _)| count(*tier) > 0)
         .map(|(tier, name)| format!("{} {name}", count(tier)))
         .collect();
-    match (&config.upstream, configured.is_empty()) {
-        (UpstreamChoice::Embedded(_), true) => "the embedded upstream's own".to_owned(),
-        (UpstreamChoice::Remote(_), true) => "none: chats will fail. Set WARP_API_KEY".to_owned(),
-        (_, false) => configured.join(", "),
+    match (embedded, known.is_empty()) {
+        (true, true) => "the embedded upstream's own".to_owned(),
+        (false, true) => "none: chats will fail. Set WARP_API_KEY".to_owned(),
+        (_, false) => known.join(", "),
     }
 }
 

@@ -15,6 +15,7 @@ use warp2api_warp_chat::config::{History, OnQuota, ResumeLimits, ToolForm};
 
 use crate::read::{Problems, Reader};
 use crate::settings::Settings;
+use crate::store::StoreConfig;
 
 /// Warp itself.
 const WARP_URL: &str = "https://app.warp.dev";
@@ -55,6 +56,10 @@ pub struct Config {
     pub upstream: UpstreamChoice,
     /// Where refresh tokens are exchanged. Its query holds a key.
     pub token_url: TokenUrl,
+    /// What `auto` has left open: where chats run if credentials turn out to be stored.
+    pub auto: Option<Auto>,
+    /// Where the pool is kept.
+    pub store: StoreConfig,
     /// The proxies and the patience for the upstream.
     pub remote_http: RemoteHttp,
     /// The credentials of the operator.
@@ -97,6 +102,15 @@ pub enum UpstreamChoice {
     Remote(String),
 }
 
+/// Where chats run if credentials turn out to be stored.
+#[derive(Debug, Clone)]
+pub struct Auto {
+    /// The upstream's root URL.
+    pub url: String,
+    /// Where refresh tokens are exchanged then.
+    pub token_url: TokenUrl,
+}
+
 impl Config {
     /// Makes sense of the settings for a role.
     ///
@@ -105,7 +119,11 @@ impl Config {
     pub fn resolve(role: Role, settings: Settings) -> Result<Self, Problems> {
         let mut read = Reader::new(settings);
         let credentials = credentials(&mut read);
-        let upstream = upstream(&mut read, role, &credentials);
+        let for_show = read.settings.upstream.as_deref() == Some("embedded");
+        let has_pool = matches!(role, Role::All | Role::TokenPool);
+        let store = StoreConfig::read(&mut read, for_show, has_pool);
+        let (upstream, warp) = upstream(&mut read, role, &credentials);
+        let exchange = ExchangeSettings::read(&mut read);
         let (label, root) = match &upstream {
             UpstreamChoice::Embedded(_) => ("embedded".to_owned(), "http://embedded.invalid".to_owned()),
             UpstreamChoice::Remote(url) => (host_of(url), url.clone()),
@@ -121,18 +139,6 @@ impl Config {
                     format!("{edge} can be reached by others: set a key for clients, or W2A_ALLOW_OPEN=true"),
                 );
             }
-            if matches!(upstream, UpstreamChoice::Embedded(_))
-                && read.settings.upstream.is_none()
-                && role == Role::All
-            {
-                read.problem(
-                    "upstream",
-                    format!(
-                        "{edge} can be reached by others, and no credential is configured: set one, or \
-                         W2A_UPSTREAM=embedded to offer the embedded upstream on purpose"
-                    ),
-                );
-            }
         }
         let defaults = ChatConfig::default();
         let config = Self {
@@ -142,7 +148,9 @@ impl Config {
             admin_keys: AdminKeys::parse(&read.take(|s| &mut s.admin_key).unwrap_or_default()),
             upstream_listener: read.parse(|s| &mut s.upstream_addr, "upstream_addr", "127.0.0.1:28890"),
             places: places(&mut read, role),
-            token_url: token_url(&mut read, &root),
+            token_url: exchange.url(&root),
+            auto: warp.map(|url| Auto { token_url: exchange.url(&url), url }),
+            store,
             remote_http: RemoteHttp {
                 http_proxy: read.take(|s| &mut s.http_proxy),
                 https_proxy: read.take(|s| &mut s.https_proxy),
@@ -196,6 +204,25 @@ impl Config {
         };
         read.finish(config)
     }
+
+    /// Decides what `auto` has left open, now that it is known whether credentials are stored.
+    ///
+    /// # Errors
+    /// When the edge can be reached by others, and nobody asked for the embedded upstream.
+    pub fn settle_upstream(&mut self, has_stored_credentials: bool) -> Result<(), Problems> {
+        let Some(Auto { url, token_url }) = self.auto.clone() else { return Ok(()) };
+        if has_stored_credentials {
+            (self.chat.upstream_label, self.chat.upstream_url) = (host_of(&url), url.clone());
+            (self.upstream, self.token_url) = (UpstreamChoice::Remote(url), token_url);
+        } else if self.role == Role::All && !self.edge.is_loopback() {
+            return Err(Problems(vec![format!(
+                "upstream (W2A_UPSTREAM): {} can be reached by others, and no credential is configured or stored: set \
+                 one, or W2A_UPSTREAM=embedded to offer the embedded upstream on purpose",
+                self.edge
+            )]));
+        }
+        Ok(())
+    }
 }
 
 fn resume(read: &mut Reader) -> ResumeLimits {
@@ -238,7 +265,12 @@ fn credentials(read: &mut Reader) -> Vec<NewCredential> {
     }
 }
 
-fn upstream(read: &mut Reader, role: Role, credentials: &[NewCredential]) -> UpstreamChoice {
+/// Where chats run, and the upstream's URL if that is to be found out.
+fn upstream(
+    read: &mut Reader,
+    role: Role,
+    credentials: &[NewCredential],
+) -> (UpstreamChoice, Option<String>) {
     let warp = read.take(|s| &mut s.warp_url).unwrap_or_else(|| WARP_URL.to_owned());
     let embedded = || UpstreamChoice::Embedded(Simulator::new(Default::default()));
     match read.settings.upstream.as_deref() {
@@ -248,14 +280,20 @@ fn upstream(read: &mut Reader, role: Role, credentials: &[NewCredential]) -> Ups
                 "a chat service that runs apart cannot see the credentials: write `embedded` or the upstream's URL"
                     .to_owned(),
             );
-            embedded()
+            (embedded(), None)
         }
-        None | Some("auto") if credentials.is_empty() => embedded(),
-        None | Some("auto") => UpstreamChoice::Remote(read.root_url("warp_url", &warp)),
-        Some("embedded") => embedded(),
+        None | Some("auto") => {
+            let warp = read.root_url("warp_url", &warp);
+            if credentials.is_empty() {
+                (embedded(), Some(warp))
+            } else {
+                (UpstreamChoice::Remote(warp), None)
+            }
+        }
+        Some("embedded") => (embedded(), None),
         Some(url) => {
             let url = url.to_owned();
-            UpstreamChoice::Remote(read.root_url("upstream", &url))
+            (UpstreamChoice::Remote(read.root_url("upstream", &url)), None)
         }
     }
 }
@@ -272,19 +310,27 @@ fn places(read: &mut Reader, role: Role) -> Places {
     }
 }
 
-fn token_url(read: &mut Reader, root: &str) -> TokenUrl {
-    let url = match read.take(|s| &mut s.warp_token_url) {
-        Some(written) => read.url(
-            "warp_token_url",
-            &written,
-            "the address of a token exchange; its key goes into WARP_FIREBASE_API_KEY",
-        ),
-        None => format!("{root}/proxy/token"),
-    };
-    TokenUrl(match read.take(|s| &mut s.warp_firebase_api_key) {
-        Some(key) => format!("{url}?key={key}"),
-        None => url,
-    })
+/// Where refresh tokens are exchanged, as far as it does not depend on the upstream.
+struct ExchangeSettings {
+    url: Option<String>,
+    key: Option<String>,
+}
+
+impl ExchangeSettings {
+    fn read(read: &mut Reader) -> Self {
+        let written = read.take(|s| &mut s.warp_token_url);
+        let what = "the address of a token exchange; its key goes into WARP_FIREBASE_API_KEY";
+        let url = written.map(|written| read.url("warp_token_url", &written, what));
+        Self { url, key: read.take(|s| &mut s.warp_firebase_api_key) }
+    }
+
+    fn url(&self, root: &str) -> TokenUrl {
+        let url = self.url.clone().unwrap_or_else(|| format!("{root}/proxy/token"));
+        TokenUrl(match &self.key {
+            Some(key) => format!("{url}?key={key}"),
+            None => url,
+        })
+    }
 }
 
 fn client_headers(read: &mut Reader) -> warp2api_warp_chat::config::ClientHeaders {

@@ -2,6 +2,7 @@
 //!
 //! - [`cli`]: the command line. [`sources`]: where settings come from. [`settings`]: what they are called.
 //! - [`config`]: what they mean, checked all at once. `read` helps.
+//! - [`store`]: where the pool is kept.
 //! - [`app`]: builds the house for a role, binds its ports, runs it and brings it down.
 //! - [`banner`]: what a person sees at the start. [`telemetry`]: logs. [`signals`]: how it is told to stop.
 
@@ -14,6 +15,7 @@ mod read;
 pub mod settings;
 pub mod signals;
 pub mod sources;
+pub mod store;
 pub mod telemetry;
 
 pub use read::Problems;

@@ -95,7 +95,7 @@ settings! {
     allow_open: "W2A_ALLOW_OPEN", Plain;
 
     /// Where chats run: `auto`, `embedded`, or the root URL of an upstream. `auto` is Warp if a credential is
-    /// configured, else the embedded one. Default: auto.
+    /// configured or stored, else the embedded one. Default: auto.
     upstream: "W2A_UPSTREAM", Plain;
     /// Warp's root URL. Default: `https://app.warp.dev`.
     warp_url: "WARP_URL", Plain;
@@ -137,6 +137,20 @@ settings! {
     on_quota: "W2A_ON_QUOTA", Plain;
     /// How many chats one credential may serve at once; further ones wait for a slot. Default: 8.
     max_in_flight: "W2A_MAX_IN_FLIGHT", Plain;
+
+    /// The folder of what outlives the process: the pool's database and its key. Default: `warp2api` among the user's
+    /// data, `$XDG_DATA_HOME` or `~/.local/share`, on macOS `~/Library/Application Support`, on Windows
+    /// `%LOCALAPPDATA%`.
+    data_dir: "W2A_DATA_DIR", Plain;
+    /// Where the pool is kept: `sqlite:/path/to/file`, `postgres://user:password@host/database` for several processes,
+    /// or `memory:`. Default: an SQLite database in the data folder; where `W2A_UPSTREAM=embedded` is set and no data
+    /// folder, `memory:`.
+    database_url: "W2A_DATABASE_URL", Secret;
+    /// The key that seals credentials in the database, 32 bytes in hexadecimal or base64; or several separated by
+    /// commas, of which all open and the store's own seals. Default: a file in the data folder, made at the first start.
+    store_key: "W2A_STORE_KEY", Secret;
+    /// A file that holds it, one key on each line.
+    store_key_file: "W2A_STORE_KEY_FILE", Plain;
 
     /// How history travels to the upstream: `structured` or `flattened`. Default: structured.
     history: "W2A_HISTORY", Plain;

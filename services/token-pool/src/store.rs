@@ -11,7 +11,7 @@
 
 pub(crate) mod changes;
 pub mod error;
-mod held;
+pub mod held;
 pub(crate) mod kept;
 pub mod key;
 mod listening;

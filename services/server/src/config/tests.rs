@@ -72,16 +72,63 @@ fn an_address_that_others_can_reach_needs_a_key_and_a_real_upstream() {
     let open = resolve(Role::All, &[("HOST", "0.0.0.0"), ("WARP_API_KEY", "wk-1")]).unwrap_err().to_string();
     assert!(open.contains("API_TOKEN"), "{open}");
 
-    let no_credential =
-        resolve(Role::All, &[("HOST", "0.0.0.0"), ("API_TOKEN", "k")]).unwrap_err().to_string();
-    assert!(no_credential.contains("W2A_UPSTREAM=embedded"), "{no_credential}");
+    let mut no_credential = resolve(Role::All, &[("HOST", "0.0.0.0"), ("API_TOKEN", "k")]).unwrap();
+    let problem = no_credential.settle_upstream(false).unwrap_err().to_string();
+    assert!(problem.contains("W2A_UPSTREAM=embedded"), "{problem}");
+    no_credential.settle_upstream(true).unwrap();
 
     for fine in [
         &[("HOST", "0.0.0.0"), ("API_TOKEN", "k"), ("WARP_API_KEY", "wk-1")][..],
         &[("HOST", "0.0.0.0"), ("API_TOKEN", "k"), ("W2A_UPSTREAM", "embedded")],
         &[("HOST", "0.0.0.0"), ("W2A_ALLOW_OPEN", "true"), ("W2A_UPSTREAM", "embedded")],
     ] {
-        resolve(Role::All, fine).unwrap();
+        resolve(Role::All, fine).unwrap().settle_upstream(false).unwrap();
+    }
+}
+
+#[test]
+fn a_stored_credential_makes_auto_mean_warp_and_nothing_else() {
+    let key = ("WARP_FIREBASE_API_KEY", "planted");
+    let mut auto = resolve(Role::All, &[("WARP_URL", "https://warp.test"), key]).unwrap();
+    auto.settle_upstream(true).unwrap();
+    assert!(matches!(&auto.upstream, UpstreamChoice::Remote(url) if url == "https://warp.test"));
+    assert_eq!(
+        (auto.chat.upstream_url.as_str(), auto.chat.upstream_label.as_str()),
+        ("https://warp.test", "warp.test")
+    );
+    assert_eq!(auto.token_url.0, "https://warp.test/proxy/token?key=planted");
+
+    for (written, stored) in [(&[][..], false), (&[("W2A_UPSTREAM", "embedded")], true)] {
+        let mut config = resolve(Role::All, written).unwrap();
+        config.settle_upstream(stored).unwrap();
+        assert!(matches!(config.upstream, UpstreamChoice::Embedded(_)), "{written:?}");
+    }
+}
+
+#[test]
+fn the_pool_is_kept_where_the_operator_says() {
+    let kept = |pairs: &[(&str, &str)]| resolve(Role::All, pairs).map(|config| config.store.to_string());
+    let embedded = ("W2A_UPSTREAM", "embedded");
+    for (written, expected) in [
+        (&[("W2A_DATA_DIR", "/srv/w2a")][..], "/srv/w2a/pool.db"),
+        (&[("W2A_DATABASE_URL", "sqlite:/srv/other.db")], "/srv/other.db"),
+        (&[("W2A_DATABASE_URL", "memory:")], "memory; it ends with this process"),
+        (&[embedded], "memory; it ends with this process"),
+        (&[embedded, ("W2A_DATA_DIR", "/srv/w2a")], "/srv/w2a/pool.db"),
+    ] {
+        assert_eq!(kept(written).unwrap(), expected, "{written:?}");
+    }
+    let postgres = ("W2A_DATABASE_URL", "postgres://me:planted@host/pool");
+    let key = "00".repeat(32);
+    assert_eq!(kept(&[postgres, ("W2A_STORE_KEY", &key)]).unwrap(), "a PostgreSQL");
+    for (written, name) in [
+        (&[postgres][..], "W2A_STORE_KEY"),
+        (&[("W2A_STORE_KEY", "planted")], "W2A_STORE_KEY"),
+        (&[("W2A_STORE_KEY", &key), ("W2A_STORE_KEY_FILE", "/key")], "W2A_STORE_KEY_FILE"),
+        (&[("W2A_DATABASE_URL", "mysql://planted")], "W2A_DATABASE_URL"),
+    ] {
+        let problems = kept(written).unwrap_err().to_string();
+        assert!(problems.contains(name) && !problems.contains("planted"), "{problems}");
     }
 }
 
@@ -113,11 +160,13 @@ fn debug_of_a_config_shows_no_secret() {
             ("HTTPS_PROXY", "http://user:planted-4@proxy:1"),
             ("WARP_FIREBASE_API_KEY", "planted-5"),
             ("W2A_ADMIN_KEY", "ops=planted-6,planted-7"),
+            ("W2A_DATABASE_URL", "postgres://me:planted-8@host/pool"),
+            ("W2A_STORE_KEY", "7070707070707070707070707070707070707070707070707070707070707070"),
         ],
     )
     .unwrap();
 
     let shown = format!("{config:?}");
 
-    assert!(!shown.contains("planted"), "{shown}");
+    assert!(!shown.contains("planted") && !shown.contains("7070"), "{shown}");
 }

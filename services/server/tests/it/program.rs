@@ -44,6 +44,10 @@ fn command(arguments: &[&str], settings: &[(&str, &str)], folder: &tempfile::Tem
     for described in TABLE {
         command.env_remove(described.env);
     }
+    // The user's data folder, as each platform knows it.
+    for home in ["HOME", "XDG_DATA_HOME", "LOCALAPPDATA"] {
+        command.env(home, folder.path());
+    }
     command.env_remove("W2A_CONFIG").args(arguments).envs(settings.iter().copied());
     command.current_dir(folder.path()).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command

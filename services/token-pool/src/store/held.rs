@@ -46,7 +46,7 @@ impl Held {
 }
 
 /// A file whose name is the database's and a word more.
-pub(crate) fn beside(path: &Path, word: &str) -> PathBuf {
+pub fn beside(path: &Path, word: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(".");
     name.push(word);
