@@ -206,6 +206,7 @@ async fn a_key_is_asked_for_where_one_is_set() {
             let response = send(path, header, value).await;
             assert_eq!(response.status(), 401, "{path} {header}: {value}");
             assert_eq!(response.headers()["www-authenticate"], "Bearer");
+            assert_eq!(response.headers()["x-should-retry"], "false", "the key will not get right");
             let answer: Value = json_of(response).await;
             assert_eq!(error_of(&answer), ("authentication_error", "invalid_api_key", &Value::Null));
         }

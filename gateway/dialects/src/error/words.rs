@@ -74,7 +74,8 @@ pub(super) fn openai(reason: ErrorReason) -> Words {
         R::ContextTooLong => row(400, INVALID, "context_length_exceeded", AsUsual),
         R::RouteNotFound => row(404, INVALID, "unknown_url", AsUsual),
         R::MethodNotAllowed => row(405, INVALID, "method_not_allowed", AsUsual),
-        R::ApiKeyInvalid => row(401, "authentication_error", "invalid_api_key", AsUsual),
+        // Some agents would try again for minutes.
+        R::ApiKeyInvalid => row(401, "authentication_error", "invalid_api_key", Never),
         R::AdminKeyInvalid => row(401, "authentication_error", "invalid_admin_key", AsUsual),
         R::AdminNotAllowed => row(403, "permission_error", "admin_not_allowed", AsUsual),
         R::UnsupportedMediaType => row(415, INVALID, "unsupported_media_type", AsUsual),
