@@ -80,11 +80,11 @@ impl Models {
         models
     }
 
-    /// The id to ask the upstream for: `name` with aliases resolved, then the entry of its family that thinks as hard
-    /// as `effort` says, if there is one. Nothing means the default, an unknown name stays what it is.
+    /// The id to ask the upstream for: `name` with aliases resolved and a date taken off, then the entry of its family
+    /// that thinks as hard as `effort` says, if there is one. Nothing means the default, an unknown name stays what it is.
     pub fn resolve<'a>(&'a self, name: &'a str, effort: &str) -> &'a str {
         let name = if name.is_empty() { &self.default } else { name };
-        let Some(entry) = self.by_name.get(name).map(|place| &self.entries[*place]) else { return name };
+        let Some(entry) = self.entry(name) else { return name };
         let family = entry.family.iter().filter(|_| !effort.is_empty());
         let fitting = family.filter_map(|f| self.by_effort.get(&(f.clone(), effort.to_owned()))).next();
         fitting.map_or(&entry.id, |place| &self.entries[*place].id)
@@ -95,10 +95,29 @@ impl Models {
         self.entries.iter().map(Entry::describe)
     }
 
-    /// One model by id or alias.
+    /// One model by id or alias, with or without a date.
     pub fn get(&self, name: &str) -> Option<ChatModel> {
-        self.by_name.get(name).map(|place| self.entries[*place].describe())
+        self.entry(name).map(Entry::describe)
     }
+
+    fn entry(&self, name: &str) -> Option<&Entry> {
+        let place = self.by_name.get(name).or_else(|| self.by_name.get(without_date(name)?))?;
+        Some(&self.entries[*place])
+    }
+}
+
+/// A name without the date that makers put behind it to pin a version, or the `latest` that stands for one. The upstream
+/// has one version of each.
+fn without_date(name: &str) -> Option<&str> {
+    let digits =
+        |text: &str, count: usize| text.len() == count && text.bytes().all(|byte| byte.is_ascii_digit());
+    let (stem, last) = name.rsplit_once('-')?;
+    if last == "latest" || digits(last, 8) {
+        return Some(stem);
+    }
+    let (stem, month) = stem.rsplit_once('-')?;
+    let (stem, year) = stem.rsplit_once('-')?;
+    (digits(last, 2) && digits(month, 2) && digits(year, 4)).then_some(stem)
 }
 
 impl Entry {
@@ -146,7 +165,19 @@ mod tests {
             ("gpt-5.2", "xhigh", "gpt-5-2-xhigh"),
             ("gpt-5.2", "minimal", "gpt-5-2-medium"),
             ("claude-sonnet-4-5-20250929", "high", "claude-4-5-sonnet"),
+            ("claude-sonnet-4-5-20990101", "", "claude-4-5-sonnet"),
+            ("claude-opus-4-6-20260205", "max", "claude-4-6-opus-max"),
+            ("claude-sonnet-4-5-latest", "", "claude-4-5-sonnet"),
+            ("claude-3-5-haiku-latest", "", "claude-4-5-haiku"),
+            ("claude-3-7-sonnet-20250219", "", "claude-4-sonnet"),
+            ("gpt-4o-2024-08-06", "", "gpt-4o"),
+            ("gpt-5.1-2025-11-13", "high", "gpt-5-1-high-reasoning"),
             ("some-model-of-2027", "high", "some-model-of-2027"),
+            ("some-model-20270101", "", "some-model-20270101"),
+            ("claude-sonnet-4-5-2025092", "", "claude-sonnet-4-5-2025092"),
+            ("gpt-4o-08-06", "", "gpt-4o-08-06"),
+            ("-20250929", "", "-20250929"),
+            ("latest", "", "latest"),
         ] {
             assert_eq!(models.resolve(name, effort), expected, "{name} with {effort}");
         }
