@@ -1,4 +1,4 @@
-//! The edge: OpenAI's HTTP dialect in front of `WarpChat`.
+//! The edge: the HTTP dialects of OpenAI and of Anthropic in front of `WarpChat`.
 //!
 //! What a request means and what an answer looks like is decided in `warp2api-dialects`, without IO. Here are the
 //! routes, who may use them, the body of a stream, and what HTTP itself wants. The edge knows no credential.

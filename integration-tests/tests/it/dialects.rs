@@ -2,7 +2,7 @@
 //! failures, limits and leaving are the same but for their words.
 
 mod alike;
-mod messages;
+pub(crate) mod messages;
 mod speaker;
 mod talk;
 

@@ -19,6 +19,7 @@ mod grpc;
 mod images;
 mod large;
 mod leaving;
+mod messages;
 mod original_send;
 mod renewal;
 mod rest;
