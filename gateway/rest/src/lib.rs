@@ -7,6 +7,8 @@
 mod call;
 pub mod failure;
 mod json;
+pub mod openapi;
+mod pages;
 mod parameter;
 mod query;
 mod request;
@@ -19,6 +21,7 @@ mod template;
 mod testing;
 mod timeout;
 
+pub use pages::pages;
 pub use route::{Body, Route, RouteError, contract, routes};
 pub use service::{Rest, RestConfig};
 pub use table::{Lookup, Table};

@@ -154,6 +154,11 @@ impl Template {
         Ok(Captured { field: variable.field.clone(), value })
     }
 
+    /// The segments in order.
+    pub(crate) fn segments(&self) -> &[Segment] {
+        &self.segments
+    }
+
     /// The verb after the colon.
     pub(crate) fn verb(&self) -> Option<&str> {
         self.verb.as_deref()

@@ -11,8 +11,10 @@ use crate::routes::TABLE;
 pub(crate) async fn health(State(edge): State<Edge>) -> Json<Value> {
     // Not those below others.
     let paths = TABLE.iter().map(|row| row.path).filter(|path| !path.contains('{'));
-    let endpoints: Vec<String> =
-        paths.map(|path| format!("/v1{path}")).chain(["/healthz".to_owned()]).collect();
+    let endpoints: Vec<String> = paths
+        .map(|path| format!("/v1{path}"))
+        .chain(["/healthz", "/openapi.json", "/docs"].map(str::to_owned))
+        .collect();
     Json(json!({
         "service": "Warp2Api",
         "version": env!("CARGO_PKG_VERSION"),

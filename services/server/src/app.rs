@@ -27,6 +27,7 @@ use warp2api_warp_chat::WarpChatService;
 
 use crate::bridge;
 use crate::config::{Config, Role, UpstreamChoice};
+use crate::documents;
 
 /// A house that is built and has its ports, but does not answer yet.
 pub struct App {
@@ -106,7 +107,7 @@ impl App {
             names.push("warp2api.codec.v1.Codec");
         }
 
-        let edge = match edge {
+        let mut edge = match edge {
             Some(listener) => {
                 // A chat service elsewhere tells where it runs with its first answer.
                 let known = chat_endpoint.is_some().then_some(config.chat.upstream_label.as_str());
@@ -115,15 +116,26 @@ impl App {
             }
             None => None,
         };
-        let bridge = match grpc {
+        let mut routes = Vec::new();
+        let mut bridge = match grpc {
             Some(listener) => {
                 let (router, health) = services.finish(FILE_DESCRIPTOR_SET).await?;
                 let guard = Guard::new(config.admin_keys.clone(), &listener.local_address()?);
                 let endpoints = bridge::endpoints(&config, &router, &names)?;
+                routes = documents::routes(&endpoints)?;
                 Some((listener, bridge::router(router, names.leak(), endpoints, guard)?, health))
             }
             None => None,
         };
+        let here = edge.as_ref().map(|(listener, _)| listener.local_address()).transpose()?;
+        let there = bridge.as_ref().map(|(listener, ..)| listener.local_address()).transpose()?;
+        let (of_edge, of_bridge) = documents::pages(routes, here.as_ref(), there.as_ref());
+        if let Some((_, router)) = &mut edge {
+            *router = std::mem::take(router).merge(of_edge);
+        }
+        if let Some((_, router, _)) = &mut bridge {
+            *router = std::mem::take(router).merge(of_bridge);
+        }
         let upstream = match (upstream, &config.upstream) {
             (Some(listener), UpstreamChoice::Embedded(simulator)) => Some((listener, simulator.router())),
             (Some(_), UpstreamChoice::Remote(_)) => {

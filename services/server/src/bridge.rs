@@ -42,6 +42,7 @@ pub(crate) fn router(
             "version": env!("CARGO_PKG_VERSION"),
             "status": "ok",
             "grpc_services": services,
+            "endpoints": ["/healthz", "/openapi.json", "/docs"],
         }))
     };
     let settle = || middleware::from_fn(request_id::settle);

@@ -11,6 +11,7 @@ pub mod banner;
 mod bridge;
 pub mod cli;
 pub mod config;
+mod documents;
 mod read;
 pub mod settings;
 pub mod signals;

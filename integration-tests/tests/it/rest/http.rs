@@ -190,3 +190,28 @@ async fn rest_and_grpc_share_a_port_in_both_versions_of_http() {
     assert_eq!(house.leases().await, 0);
     house.close().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn both_ports_describe_themselves_and_each_other() {
+    let house = House::start().await;
+    let bridge = format!("http://{}", house.warp_chat);
+    for (base, own, other) in [
+        (&house.edge, "/v1/chat/completions", "/v1/poolStatus"),
+        (&bridge, "/v1/poolStatus", "/v1/chat/completions"),
+    ] {
+        let response = house.http.get(format!("{base}/openapi.json")).send().await.unwrap();
+        assert!(response.headers().contains_key("x-request-id"));
+        let document = json_of(response).await;
+        let operation =
+            |path: &str| document["paths"][path].as_object().unwrap().values().next().cloned().unwrap();
+        assert!(operation(own)["servers"].is_null(), "{own} is at the port that was asked");
+        let port = base.rsplit(':').next().unwrap();
+        let elsewhere = operation(other)["servers"][0]["url"].as_str().unwrap().to_owned();
+        assert!(elsewhere.starts_with("http://{host}:") && !elsewhere.ends_with(port), "{elsewhere}");
+        let page = house.http.get(format!("{base}/docs")).send().await.unwrap();
+        assert_eq!(page.headers()["content-type"], "text/html; charset=utf-8");
+        let root = house.http.get(format!("{base}/")).send().await.unwrap().text().await.unwrap();
+        assert!(root.contains("/docs") && root.contains("/openapi.json"), "{root}");
+    }
+    house.close().await;
+}
