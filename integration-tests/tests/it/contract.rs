@@ -3,6 +3,7 @@
 
 mod cases;
 mod codec;
+mod decode_stream;
 mod propagation;
 mod rig;
 mod streams;

@@ -4,10 +4,12 @@ mod cursor;
 mod number;
 mod read;
 mod scalar;
+pub(crate) mod scan;
+mod shown;
 mod write;
 
 pub(crate) use read::read;
 pub(crate) use write::{TooLong, write};
 
 /// The member of an object that holds the fields its type does not have, as base64 of their wire bytes.
-const UNKNOWN: &str = "@unknown";
+pub(crate) const UNKNOWN: &str = "@unknown";

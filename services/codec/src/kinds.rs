@@ -163,5 +163,5 @@ fn message_type(kind: Type, key: Type) -> MessageType {
     };
     let mut pool = DescriptorPool::new();
     pool.add_file_descriptor_proto(file).unwrap();
-    MessageType::new(pool.get_message_by_name("test.Any").unwrap())
+    MessageType::alone(pool.get_message_by_name("test.Any").unwrap())
 }

@@ -15,16 +15,21 @@
 mod error;
 mod fault;
 mod json;
+pub mod json_schema;
 #[cfg(test)]
 mod kinds;
+mod layout;
 pub mod schema;
+pub mod server_message_data;
 mod service;
+pub mod stream;
 pub mod transcode;
 mod tree;
 mod well_known;
 mod wire;
+mod workshop;
 
 pub use error::{Error, Malformed, Position, Problem};
 pub use schema::{Field, MessageType, Schema};
 pub use service::CodecService;
-pub use transcode::{Naming, Options, Unknown};
+pub use transcode::{Naming, Options, Reading, Unknown};

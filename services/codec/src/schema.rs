@@ -3,12 +3,13 @@
 //! They are the messages of `warp.multi_agent.v1` and those of `google.protobuf` that these use, not the ones of our
 //! own services.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::LazyLock;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{Arc, LazyLock};
 
-use prost_reflect::{Cardinality, DescriptorPool, FieldDescriptor, Kind, MessageDescriptor};
+use prost_reflect::{Cardinality, DescriptorPool, FieldDescriptor, FileDescriptor, Kind, MessageDescriptor};
 
 use crate::error::{Error, presentable};
+use crate::layout::{Layouts, MessageId};
 
 const PACKAGE: &str = "warp.multi_agent.v1";
 
@@ -28,6 +29,15 @@ pub struct Schema {
 #[derive(Clone)]
 pub struct MessageType {
     descriptor: MessageDescriptor,
+    shared: Arc<Shared>,
+    id: MessageId,
+}
+
+/// What all types of a schema share.
+#[derive(Debug)]
+struct Shared {
+    layouts: Layouts,
+    comments: Comments,
 }
 
 impl std::fmt::Debug for MessageType {
@@ -74,10 +84,16 @@ impl Schema {
             let used = kinds.filter_map(|kind| kind.as_message().cloned());
             waiting.extend(used.filter(|message| seen.insert(message.full_name().to_owned())));
             if !descriptor.is_map_entry() {
-                types.insert(descriptor.full_name().to_owned(), MessageType::new(descriptor));
+                types.insert(descriptor.full_name().to_owned(), descriptor);
             }
         }
-        Self { types }
+        let layouts = Layouts::new(types.values().cloned());
+        let shared = Arc::new(Shared { layouts, comments: Comments::new(pool) });
+        let types = types.into_iter().enumerate().map(|(place, (name, descriptor))| {
+            let shared = Arc::clone(&shared);
+            (name, MessageType { descriptor, shared, id: Layouts::root(place) })
+        });
+        Self { types: types.collect() }
     }
 
     /// The message types, sorted by name.
@@ -96,8 +112,22 @@ impl Schema {
 }
 
 impl MessageType {
-    pub(crate) fn new(descriptor: MessageDescriptor) -> Self {
-        Self { descriptor }
+    /// A type on its own, of any schema.
+    #[cfg(test)]
+    pub(crate) fn alone(descriptor: MessageDescriptor) -> Self {
+        let layouts = Layouts::new([descriptor.clone()]);
+        let shared = Arc::new(Shared { layouts, comments: Comments::default() });
+        Self { descriptor, shared, id: Layouts::root(0) }
+    }
+
+    /// The schema as conversion needs it, and where this type is in it.
+    pub(crate) fn layouts(&self) -> (&Layouts, MessageId) {
+        (&self.shared.layouts, self.id)
+    }
+
+    /// What the schema's files say.
+    pub(crate) fn comments(&self) -> &Comments {
+        &self.shared.comments
     }
 
     /// The full protobuf name.
@@ -117,19 +147,20 @@ impl MessageType {
 
     /// The fields in the order of their numbers.
     pub fn fields(&self) -> Vec<Field> {
-        let mut fields: Vec<_> = self.descriptor.fields().map(|field| Field::new(&field)).collect();
+        let fields = self.descriptor.fields();
+        let mut fields: Vec<_> = fields.map(|field| Field::new(&field, self.comments())).collect();
         fields.sort_by_key(|field| field.number);
         fields
     }
 
     /// What the schema says about the type, empty if nothing.
     pub fn description(&self) -> String {
-        comment(&self.descriptor, self.descriptor.path())
+        self.comments().of(&self.descriptor.parent_file(), self.descriptor.path()).to_owned()
     }
 }
 
 impl Field {
-    fn new(field: &FieldDescriptor) -> Self {
+    fn new(field: &FieldDescriptor, comments: &Comments) -> Self {
         let options = field.field_descriptor_proto().options.as_ref();
         Self {
             name: field.name().to_owned(),
@@ -139,7 +170,7 @@ impl Field {
             repeated: field.cardinality() == Cardinality::Repeated && !field.is_map(),
             oneof: field.containing_oneof().filter(|o| !o.is_synthetic()).map(|o| o.name().to_owned()),
             deprecated: options.is_some_and(|options| options.deprecated()),
-            description: comment(field.parent_message(), field.path()),
+            description: comments.of(&field.parent_message().parent_file(), field.path()).to_owned(),
         }
     }
 }
@@ -154,39 +185,39 @@ fn type_name(field: &FieldDescriptor) -> String {
         ),
         Kind::Message(message) => message.full_name().to_owned(),
         Kind::Enum(enumeration) => enumeration.full_name().to_owned(),
-        scalar => kind_name(&scalar).to_owned(),
+        scalar => format!("{scalar:?}"),
     }
 }
 
-/// The kind as the schema language writes it, without the name of a message or enum.
-pub(crate) fn kind_name(kind: &Kind) -> &'static str {
-    match kind {
-        Kind::Double => "double",
-        Kind::Float => "float",
-        Kind::Int32 => "int32",
-        Kind::Int64 => "int64",
-        Kind::Uint32 => "uint32",
-        Kind::Uint64 => "uint64",
-        Kind::Sint32 => "sint32",
-        Kind::Sint64 => "sint64",
-        Kind::Fixed32 => "fixed32",
-        Kind::Fixed64 => "fixed64",
-        Kind::Sfixed32 => "sfixed32",
-        Kind::Sfixed64 => "sfixed64",
-        Kind::Bool => "bool",
-        Kind::String => "string",
-        Kind::Bytes => "bytes",
-        Kind::Message(_) => "message",
-        Kind::Enum(_) => "enum",
+/// What the schema's files say about their elements.
+#[derive(Debug, Default)]
+pub(crate) struct Comments {
+    /// By the name of the file and the path of the element in it.
+    files: HashMap<String, HashMap<Vec<i32>, String>>,
+}
+
+impl Comments {
+    fn new(pool: &DescriptorPool) -> Self {
+        let mut files = HashMap::new();
+        for file in pool.files() {
+            let info = file.file_descriptor_proto().source_code_info.as_ref();
+            let locations = info.map_or(&[][..], |info| &info.location);
+            let commented = locations.iter().filter(|location| location.leading_comments.is_some());
+            let comments =
+                commented.map(|location| (location.path.clone(), plain(location.leading_comments())));
+            files.insert(file.name().to_owned(), comments.collect());
+        }
+        Self { files }
+    }
+
+    /// The comment that stands before the element at that path of the file, empty if none does.
+    pub(crate) fn of(&self, file: &FileDescriptor, path: &[i32]) -> &str {
+        self.files.get(file.name()).and_then(|comments| comments.get(path)).map_or("", String::as_str)
     }
 }
 
-/// The comment that stands in the schema file of `message` before the element at `path`.
-fn comment(message: &MessageDescriptor, path: &[i32]) -> String {
-    let file = message.parent_file();
-    let info = file.file_descriptor_proto().source_code_info.as_ref();
-    let location = info.and_then(|info| info.location.iter().find(|location| location.path == path));
-    let comment = location.map_or("", |location| location.leading_comments());
+/// A comment without what makes it one.
+fn plain(comment: &str) -> String {
     let lines: Vec<_> =
         comment.lines().map(|line| line.strip_prefix(' ').unwrap_or(line).trim_end()).collect();
     lines.join("\n").trim_matches('\n').to_owned()

@@ -1,33 +1,55 @@
 //! The contract's `Codec` over the pure core. Reads requests, writes responses, converts nothing itself.
 
-use tonic::{Request, Response, Status};
+mod decode_stream;
+mod fields;
+
+use std::pin::Pin;
+
+use futures_util::Stream;
+use tonic::{Request, Response, Status, Streaming};
 use warp2api_proto::codec::v1::{
-    DecodeMessageRequest, DecodeMessageResponse, EncodeMessageRequest, EncodeMessageResponse, FieldNaming,
-    GetMessageTypeRequest, GetMessageTypeResponse, ListMessageTypesRequest, ListMessageTypesResponse,
-    MessageField, MessageType as MessageTypeResource, UnknownFields, codec_server::Codec,
+    DecodeMessageRequest, DecodeMessageResponse, DecodeStreamRequest, DecodeStreamResponse,
+    EncodeMessageRequest, EncodeMessageResponse, GetMessageTypeRequest, GetMessageTypeResponse,
+    ListMessageTypesRequest, ListMessageTypesResponse, MessageField, MessageType as MessageTypeResource,
+    MessageTypeView, codec_server::Codec,
 };
 use warp2api_rpc::Failure;
 use warp2api_rpc::page::Page;
 
+use crate::json_schema;
 use crate::schema::{Field, MessageType, Schema};
-use crate::transcode::{self, Naming, Options, Unknown};
+use crate::service::fields::COLLECTION;
+use crate::transcode::{self, Options, Reading, Unknown};
+use crate::workshop::Workshop;
 
-const COLLECTION: &str = "messageTypes/";
 const MAX_PAGE_SIZE: usize = 1000;
 
 /// The service `Codec`, over the schema of the upstream.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct CodecService;
+#[derive(Debug, Clone)]
+pub struct CodecService {
+    workshop: Workshop,
+}
 
 impl CodecService {
     /// The service.
     pub fn new() -> Self {
-        Self
+        Self { workshop: Workshop::new() }
     }
 }
 
+impl Default for CodecService {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// The answers of a stream.
+type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
+
 #[tonic::async_trait]
 impl Codec for CodecService {
+    type DecodeStreamStream = Answers<DecodeStreamResponse>;
+
     async fn list_message_types(
         &self,
         request: Request<ListMessageTypesRequest>,
@@ -45,10 +67,20 @@ impl Codec for CodecService {
         &self,
         request: Request<GetMessageTypeRequest>,
     ) -> Result<Response<GetMessageTypeResponse>, Status> {
-        let message_type = message_type(&request.get_ref().name)?;
+        let request = request.into_inner();
+        let message_type = fields::message_type(&request.name, "name")?;
+        let naming = fields::naming(request.field_naming, "field_naming")?;
+        let json_schema = match MessageTypeView::try_from(request.view) {
+            Ok(MessageTypeView::Basic) => String::new(),
+            Ok(MessageTypeView::Unspecified | MessageTypeView::Full) => {
+                json_schema::of(message_type, naming).to_string()
+            }
+            Err(_) => return Err(Failure::invalid("view", "is not a value of MessageTypeView").into()),
+        };
         let resource = MessageTypeResource {
             fields: message_type.fields().into_iter().map(field).collect(),
             description: message_type.description(),
+            json_schema,
             ..summary(message_type)
         };
         Ok(Response::new(GetMessageTypeResponse { message_type: Some(resource) }))
@@ -59,12 +91,18 @@ impl Codec for CodecService {
         request: Request<EncodeMessageRequest>,
     ) -> Result<Response<EncodeMessageResponse>, Status> {
         let request = request.into_inner();
-        let message_type = message_type(&request.name)?;
-        let unknown = unknown(request.unknown_fields, Unknown::Refuse)?;
-        if request.json.is_empty() {
+        let message_type = fields::message_type(&request.name, "name")?;
+        let reading = Reading {
+            unknown: fields::unknown(request.unknown_fields, Unknown::Refuse, "unknown_fields")?,
+            server_message_data: request.hide_server_message_data,
+        };
+        let json = request.json;
+        let bytes = json.len();
+        if bytes == 0 {
             return Err(Failure::invalid("json", "must not be empty").into());
         }
-        let data = transcode::to_bytes(message_type, &request.json, unknown).map_err(Failure::from)?;
+        let encode = move || transcode::to_bytes(message_type, &json, reading).map_err(Failure::from);
+        let data = self.workshop.run(bytes, encode).await??;
         Ok(Response::new(EncodeMessageResponse { data: data.into() }))
     }
 
@@ -73,42 +111,25 @@ impl Codec for CodecService {
         request: Request<DecodeMessageRequest>,
     ) -> Result<Response<DecodeMessageResponse>, Status> {
         let request = request.into_inner();
-        let message_type = message_type(&request.name)?;
-        let unknown = unknown(request.unknown_fields, Unknown::Keep)?;
-        let naming = naming(request.field_naming)?;
-        let json = transcode::to_json(message_type, &request.data, Options { naming, unknown })
-            .map_err(Failure::from)?;
+        let message_type = fields::message_type(&request.name, "name")?;
+        let options = Options {
+            naming: fields::naming(request.field_naming, "field_naming")?,
+            unknown: fields::unknown(request.unknown_fields, Unknown::Keep, "unknown_fields")?,
+            server_message_data: request.show_server_message_data,
+        };
+        let data = request.data;
+        let bytes = data.len();
+        let decode = move || transcode::to_json(message_type, &data, options).map_err(Failure::from);
+        let json = self.workshop.run(bytes, decode).await??;
         Ok(Response::new(DecodeMessageResponse { json }))
     }
-}
 
-/// The message type with that resource name.
-fn message_type(name: &str) -> Result<&'static MessageType, Failure> {
-    if name.is_empty() {
-        return Err(Failure::invalid("name", "must not be empty"));
-    }
-    let full_name = name
-        .strip_prefix(COLLECTION)
-        .filter(|full_name| !full_name.is_empty())
-        .ok_or_else(|| Failure::invalid("name", "must have the form messageTypes/{full name}"))?;
-    Ok(Schema::global().message_type(full_name)?)
-}
-
-fn unknown(value: i32, unspecified: Unknown) -> Result<Unknown, Failure> {
-    match UnknownFields::try_from(value) {
-        Ok(UnknownFields::Unspecified) => Ok(unspecified),
-        Ok(UnknownFields::Keep) => Ok(Unknown::Keep),
-        Ok(UnknownFields::Refuse) => Ok(Unknown::Refuse),
-        Ok(UnknownFields::Ignore) => Ok(Unknown::Ignore),
-        Err(_) => Err(Failure::invalid("unknown_fields", "is not a value of UnknownFields")),
-    }
-}
-
-fn naming(value: i32) -> Result<Naming, Failure> {
-    match FieldNaming::try_from(value) {
-        Ok(FieldNaming::Unspecified | FieldNaming::SnakeCase) => Ok(Naming::Snake),
-        Ok(FieldNaming::CamelCase) => Ok(Naming::Camel),
-        Err(_) => Err(Failure::invalid("field_naming", "is not a value of FieldNaming")),
+    async fn decode_stream(
+        &self,
+        request: Request<Streaming<DecodeStreamRequest>>,
+    ) -> Result<Response<Self::DecodeStreamStream>, Status> {
+        let answers = decode_stream::answers(request.into_inner(), self.workshop.clone());
+        Ok(Response::new(Box::pin(answers)))
     }
 }
 

@@ -54,12 +54,30 @@ pub struct Options {
     pub naming: Naming,
     /// What happens to fields that the schema does not have.
     pub unknown: Unknown,
+    /// Whether what stands in `server_message_data` is shown, see [`crate::server_message_data`].
+    pub server_message_data: bool,
+}
+
+/// How JSON is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reading {
+    /// What happens to fields that the schema does not have.
+    pub unknown: Unknown,
+    /// Whether `server_message_data` may be an object as [`Options::server_message_data`] writes it. A string is
+    /// taken as it is all the same.
+    pub server_message_data: bool,
+}
+
+impl From<Unknown> for Reading {
+    fn from(unknown: Unknown) -> Self {
+        Self { unknown, server_message_data: false }
+    }
 }
 
 impl Default for Options {
     /// Names as in the schema, and nothing is lost.
     fn default() -> Self {
-        Self { naming: Naming::Snake, unknown: Unknown::Keep }
+        Self { naming: Naming::Snake, unknown: Unknown::Keep, server_message_data: false }
     }
 }
 
@@ -75,8 +93,12 @@ pub fn to_json(message_type: &MessageType, data: &[u8], options: Options) -> Res
 ///
 /// # Errors
 /// When the text is no JSON of the type, or the message is nested too deeply or too large.
-pub fn to_bytes(message_type: &MessageType, json: &str, unknown: Unknown) -> Result<Vec<u8>, Error> {
-    to_bytes_within(LIMITS, message_type, json, unknown)
+pub fn to_bytes(
+    message_type: &MessageType,
+    json: &str,
+    reading: impl Into<Reading>,
+) -> Result<Vec<u8>, Error> {
+    to_bytes_within(LIMITS, message_type, json, reading.into())
 }
 
 fn to_json_within(
@@ -85,10 +107,12 @@ fn to_json_within(
     data: &[u8],
     options: Options,
 ) -> Result<String, Error> {
-    let descriptor = message_type.descriptor();
-    let message = wire::read(descriptor, data, options.unknown, limits.depth, &mut limits.values)
+    let (layouts, id) = message_type.layouts();
+    let message = wire::read(layouts, id, data, options.unknown, limits.depth, &mut limits.values)
         .map_err(|fault| fault.in_bytes())?;
-    json::write(&message, descriptor, options.naming, limits.json_bytes).map_err(|json::TooLong| {
+    // Names and quotes make it about twice as long.
+    let lengths = (2 * data.len(), limits.json_bytes);
+    json::write(layouts, id, &message, options, lengths).map_err(|json::TooLong| {
         let (path, position) = (String::new(), Position::Byte(data.len()));
         Malformed { path, position, problem: Problem::TooLong }.into()
     })
@@ -98,13 +122,12 @@ fn to_bytes_within(
     limits: Limits,
     message_type: &MessageType,
     json: &str,
-    unknown: Unknown,
+    reading: Reading,
 ) -> Result<Vec<u8>, Error> {
-    let message =
-        json::read(message_type.descriptor(), json, unknown, limits).map_err(|fault| fault.in_text(json))?;
-    let mut data = Vec::new();
-    wire::write(&message, &mut data);
-    Ok(data)
+    let (layouts, id) = message_type.layouts();
+    let message = json::read(layouts, id, json, reading, limits).map_err(|fault| fault.in_text(json))?;
+    // Without names and quotes it is shorter than the text, mostly.
+    Ok(wire::write(layouts, layouts.message(id), &message, json.len()))
 }
 
 #[cfg(test)]
@@ -135,7 +158,7 @@ mod tests {
             let limits = Limits { values, ..LIMITS };
 
             assert_eq!(problem(to_json_within(limits, task(), &data, Options::default())), expected);
-            assert_eq!(problem(to_bytes_within(limits, task(), TASK, Unknown::Refuse)), expected);
+            assert_eq!(problem(to_bytes_within(limits, task(), TASK, Unknown::Refuse.into())), expected);
         }
     }
 
@@ -153,7 +176,7 @@ mod tests {
             (r#"{"@unknown":"SgIJCQ=="}"#, None),
             (r#"{"@unknown":"SgMJCQk="}"#, Some(Problem::TooManyValues)),
         ] {
-            assert_eq!(problem(to_bytes_within(limits, settings, json, Unknown::Keep)), expected);
+            assert_eq!(problem(to_bytes_within(limits, settings, json, Unknown::Keep.into())), expected);
         }
     }
 

@@ -1,6 +1,7 @@
 //! The types of `google.protobuf` whose JSON is not that of a plain message.
 //!
-//! `Any` and the wrappers are not among them: the upstream's schema does not use them, and a test holds that.
+//! `Any` is not among them: the upstream's schema does not use it, and a test holds that. Where it should come, it is
+//! an object of its type's name and its bytes, which loses nothing.
 
 pub(crate) mod date;
 pub(crate) mod duration;
@@ -8,8 +9,9 @@ pub(crate) mod field_mask;
 pub(crate) mod fraction;
 pub(crate) mod timestamp;
 
-use prost_reflect::MessageDescriptor;
+use std::borrow::Cow;
 
+use crate::layout::Layout;
 use crate::tree::{Content, Message, Value};
 
 /// What the JSON of a message type looks like.
@@ -24,6 +26,8 @@ pub(crate) enum Form {
         /// The JSON if there is nothing in it.
         empty: &'static str,
     },
+    /// The JSON of the one value it wraps, also where that is a default.
+    Wrapper,
     /// Any JSON value.
     Value,
 }
@@ -37,8 +41,8 @@ pub(crate) enum Text {
 }
 
 impl Form {
-    pub(crate) fn of(descriptor: &MessageDescriptor) -> Self {
-        let Some(name) = descriptor.full_name().strip_prefix("google.protobuf.") else { return Self::Object };
+    pub(crate) fn of(full_name: &str) -> Self {
+        let Some(name) = full_name.strip_prefix("google.protobuf.") else { return Self::Object };
         match name {
             "Timestamp" => Self::Text(Text::Timestamp),
             "Duration" => Self::Text(Text::Duration),
@@ -46,6 +50,8 @@ impl Form {
             "Struct" => Self::FirstField { empty: "{}" },
             "ListValue" => Self::FirstField { empty: "[]" },
             "Value" => Self::Value,
+            "DoubleValue" | "FloatValue" | "Int64Value" | "UInt64Value" | "Int32Value" | "UInt32Value"
+            | "BoolValue" | "StringValue" | "BytesValue" => Self::Wrapper,
             _ => Self::Object,
         }
     }
@@ -59,31 +65,31 @@ impl Form {
 impl Text {
     /// The string of a message, or none if it has no string form: out of range, paths that camelCase cannot say, or
     /// unknown fields to keep.
-    pub(crate) fn print(self, message: &Message) -> Option<String> {
+    pub(crate) fn print(self, message: &Message<'_>) -> Option<String> {
         if !message.unknown.is_empty() {
             return None;
         }
         match self {
-            Self::Timestamp => timestamp::print(integer(message, 1), integer(message, 2)),
-            Self::Duration => duration::print(integer(message, 1), integer(message, 2)),
+            Self::Timestamp => timestamp::print(integer(message, 0), integer(message, 1)),
+            Self::Duration => duration::print(integer(message, 0), integer(message, 1)),
             Self::FieldMask => field_mask::print(strings(message)),
         }
     }
 
     /// The message of a string, or none if it is not of the type's form.
-    pub(crate) fn parse(self, text: &str, descriptor: &MessageDescriptor) -> Option<Message> {
+    pub(crate) fn parse(self, text: &str, layout: &Layout) -> Option<Message<'static>> {
         let mut message = Message::default();
         let (seconds, nanos) = match self {
             Self::Timestamp => timestamp::parse(text)?,
             Self::Duration => duration::parse(text)?,
             Self::FieldMask => {
                 let paths = field_mask::parse(text)?;
-                message.list(&descriptor.get_field(1)?).extend(paths.into_iter().map(Value::String));
+                message.list(0).extend(paths.into_iter().map(|path| Value::String(Cow::Owned(path))));
                 return Some(message);
             }
         };
-        message.set(&descriptor.get_field(1)?, Value::Signed(seconds));
-        message.set(&descriptor.get_field(2)?, Value::Signed(nanos));
+        message.set(layout, 0, Value::Signed(seconds));
+        message.set(layout, 1, Value::Signed(nanos));
         Some(message)
     }
 
@@ -97,17 +103,17 @@ impl Text {
     }
 }
 
-fn integer(message: &Message, number: u32) -> i64 {
-    match message.get(number) {
+fn integer(message: &Message<'_>, place: u16) -> i64 {
+    match message.get(place) {
         Some(Content::One(Value::Signed(value))) => *value,
         _ => 0,
     }
 }
 
-fn strings(message: &Message) -> Vec<&str> {
-    let Some(Content::Many(items)) = message.get(1) else { return Vec::new() };
+fn strings<'m>(message: &'m Message<'_>) -> Vec<&'m str> {
+    let Some(Content::Many(items)) = message.get(0) else { return Vec::new() };
     let strings = items.iter().map(|item| match item {
-        Value::String(text) => text.as_str(),
+        Value::String(text) => text.as_ref(),
         _ => "",
     });
     strings.collect()

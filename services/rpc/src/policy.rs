@@ -20,6 +20,7 @@ pub const METHODS: &[(&str, Access)] = &[
     ("/warp2api.codec.v1.Codec/GetMessageType", Access::Open),
     ("/warp2api.codec.v1.Codec/EncodeMessage", Access::Open),
     ("/warp2api.codec.v1.Codec/DecodeMessage", Access::Open),
+    ("/warp2api.codec.v1.Codec/DecodeStream", Access::Open),
     ("/warp2api.token_pool.v1.TokenPool/AcquireCredential", Access::Service),
     ("/warp2api.token_pool.v1.TokenPool/ReportCredentialOutcome", Access::Service),
     ("/warp2api.token_pool.v1.TokenPool/ListCredentials", Access::Admin),

@@ -23,6 +23,10 @@ async fn message_types_are_listed_and_described() {
             "fullName": "warp.multi_agent.v1.Request",
             "fields": [{"name": "task_context", "number": 1}, {"name": "input", "number": 2}, "..."],
         }})]),
+        call(GET, json!({"name": REQUEST, "view": "MESSAGE_TYPE_VIEW_BASIC"}))
+            .gives([json!({"messageType": {"fieldCount": 6}})]),
+        call(GET, json!({"name": REQUEST, "view": 9})).refuses_field("view"),
+        call(GET, json!({"name": REQUEST, "fieldNaming": 9})).refuses_field("field_naming"),
         call(GET, json!({"name": "messageTypes/no.Such"}))
             .fails(Code::NotFound, "MESSAGE_TYPE_NOT_FOUND")
             .with("message_type", "no.Such"),

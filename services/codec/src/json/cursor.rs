@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::number;
+use super::{number, scan};
 use crate::error::Problem;
 use crate::fault::Fault;
 
@@ -170,13 +170,15 @@ impl<'a> Cursor<'a> {
     /// Characters of a string up to its end or an escape.
     fn plain(&mut self) -> Result<&'a str, Fault> {
         let rest = &self.text[self.at..];
-        let length = rest
-            .bytes()
-            .position(|byte| matches!(byte, b'"' | b'\\' | 0..=0x1f))
-            .ok_or_else(|| self.syntax("a string does not end"))?;
-        self.at += length;
-        if rest.as_bytes()[length] <= 0x1f {
-            return Err(self.syntax("a control character stands unescaped in a string"));
+        let length = scan::plain(rest.as_bytes());
+        match rest.as_bytes().get(length) {
+            None => return Err(self.syntax("a string does not end")),
+            Some(found) => {
+                self.at += length;
+                if *found <= 0x1f {
+                    return Err(self.syntax("a control character stands unescaped in a string"));
+                }
+            }
         }
         Ok(&rest[..length])
     }

@@ -1,5 +1,7 @@
 //! Numbers as text: which texts are JSON numbers, which of them are whole, and how floats are written.
 
+use std::fmt::Write as _;
+
 /// The length of the JSON number that `text` begins with.
 pub(crate) fn length(text: &str) -> Option<usize> {
     let bytes = text.as_bytes();
@@ -59,10 +61,21 @@ pub(crate) fn whole(text: &str) -> Option<i128> {
     Some(sign * digits.parse::<i128>().ok()? * 10_i128.pow(zeros))
 }
 
+/// Appends a whole number, between quotes or nothing.
+pub(crate) fn print_whole(quote: &str, number: impl itoa::Integer, out: &mut String) {
+    out.push_str(quote);
+    out.push_str(itoa::Buffer::new().format(number));
+    out.push_str(quote);
+}
+
 /// Appends a finite number in the fewest digits that read back as the same; whole ones without a fraction.
 pub(crate) fn print(number: impl std::fmt::Debug, out: &mut String) {
-    let text = format!("{number:?}");
-    out.push_str(text.strip_suffix(".0").unwrap_or(&text));
+    let start = out.len();
+    // Writing to a string cannot fail.
+    write!(out, "{number:?}").unwrap_or_default();
+    if out[start..].ends_with(".0") {
+        out.truncate(out.len() - 2);
+    }
 }
 
 #[cfg(test)]

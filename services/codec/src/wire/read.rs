@@ -4,58 +4,61 @@
 //! are merged, lists of numbers are packed or not. A known field with the wrong wire type is an error, as it is for
 //! the typed messages of the house.
 
+use std::borrow::Cow;
+
 use prost::encoding::WireType;
-use prost_reflect::{FieldDescriptor, Kind, MessageDescriptor};
 
 use super::cursor::Cursor;
 use crate::error::Problem;
 use crate::fault::Fault;
-use crate::schema::kind_name;
+use crate::layout::{Kind, Layout, Layouts, MessageId, Shape};
 use crate::transcode::Unknown;
 use crate::tree::{Key, Message, Value};
 use crate::well_known::Form;
 
 /// Reads a message that may have `depth` levels of messages and `values` values in it; takes those it has from the
 /// count.
-pub(crate) fn read(
-    descriptor: &MessageDescriptor,
-    bytes: &[u8],
+pub(crate) fn read<'a>(
+    layouts: &Layouts,
+    id: MessageId,
+    bytes: &'a [u8],
     unknown: Unknown,
     depth: usize,
     values: &mut usize,
-) -> Result<Message, Fault> {
-    let mut reader = Reader { unknown, values };
+) -> Result<Message<'a>, Fault> {
+    let mut reader = Reader { layouts, unknown, values };
     let mut message = Message::default();
-    reader.message(&mut message, descriptor, Cursor::new(bytes), depth)?;
+    reader.message(&mut message, layouts.message(id), Cursor::new(bytes), depth)?;
     Ok(message)
 }
 
-struct Reader<'a> {
+struct Reader<'r> {
+    layouts: &'r Layouts,
     unknown: Unknown,
     /// How many more values there may be.
-    values: &'a mut usize,
+    values: &'r mut usize,
 }
 
 impl Reader<'_> {
-    fn message(
+    fn message<'a>(
         &mut self,
-        message: &mut Message,
-        descriptor: &MessageDescriptor,
-        mut cursor: Cursor<'_>,
+        message: &mut Message<'a>,
+        layout: &Layout,
+        mut cursor: Cursor<'a>,
         depth: usize,
     ) -> Result<(), Fault> {
         while !cursor.is_at_end() {
             let start = cursor.at();
             let (number, wire_type) = cursor.key()?;
-            match descriptor.get_field(number) {
-                Some(field) => {
+            match layout.place(number) {
+                Some(place) => {
                     self.count(start)
-                        .and_then(|()| self.field(message, &field, wire_type, &mut cursor, depth))
-                        .map_err(|fault| fault.in_field(field.name()))?;
+                        .and_then(|()| self.field(message, layout, place, wire_type, &mut cursor, depth))
+                        .map_err(|fault| fault.in_field(&*layout.field(place).name))?;
                 }
                 None => {
                     let kept = self
-                        .unknown_field(descriptor, (number, wire_type), &mut cursor, start, depth)
+                        .unknown_field(layout, (number, wire_type), &mut cursor, start, depth)
                         .map_err(|fault| fault.in_field(number.to_string()))?;
                     message.unknown.extend_from_slice(kept);
                 }
@@ -64,43 +67,52 @@ impl Reader<'_> {
         Ok(())
     }
 
-    fn field(
+    fn field<'a>(
         &mut self,
-        message: &mut Message,
-        field: &FieldDescriptor,
+        message: &mut Message<'a>,
+        layout: &Layout,
+        place: u16,
         wire_type: WireType,
-        cursor: &mut Cursor<'_>,
+        cursor: &mut Cursor<'a>,
         depth: usize,
     ) -> Result<(), Fault> {
-        if field.is_map() {
-            return self.map_entry(message, field, wire_type, cursor, depth);
+        let field = layout.field(place);
+        match (field.shape, field.kind) {
+            (Shape::Map, Kind::Message(entry)) => {
+                let map = message.map(place);
+                let index = map.entries().len();
+                let (key, value) =
+                    self.entry(entry, wire_type, cursor, depth).map_err(|fault| fault.in_item(index))?;
+                map.insert(key, value);
+            }
+            (Shape::List | Shape::Packed, kind) => {
+                self.items(message.list(place), kind, wire_type, cursor, depth)?;
+            }
+            (_, Kind::Message(id)) => {
+                let (inner, depth) = enter(wire_type, cursor, depth)?;
+                let (layouts, message) = (self.layouts, message.message(layout, place));
+                self.message(message, layouts.message(id), inner, depth)?;
+            }
+            (_, kind) => {
+                let start = cursor.at();
+                let value = scalar(kind, wire_type, cursor)?;
+                if matches!(value, Value::Double(number) if !number.is_finite()) && layout.form == Form::Value
+                {
+                    return Err(Fault::new(Problem::NotFinite, start));
+                }
+                message.set(layout, place, value);
+            }
         }
-        if field.is_list() {
-            let list = message.list(field);
-            return self.items(list, &field.kind(), wire_type, cursor, depth);
-        }
-        if let Kind::Message(descriptor) = field.kind() {
-            let (inner, depth) = enter(wire_type, cursor, depth)?;
-            return self.message(message.message(field), &descriptor, inner, depth);
-        }
-        let start = cursor.at();
-        let value = scalar(&field.kind(), wire_type, cursor)?;
-        if matches!(value, Value::Double(number) if !number.is_finite())
-            && Form::of(field.parent_message()) == Form::Value
-        {
-            return Err(Fault::new(Problem::NotFinite, start));
-        }
-        message.set(field, value);
         Ok(())
     }
 
     /// One item of a list, or a packed run of them.
-    fn items(
+    fn items<'a>(
         &mut self,
-        list: &mut Vec<Value>,
-        kind: &Kind,
+        list: &mut Vec<Value<'a>>,
+        kind: Kind,
         wire_type: WireType,
-        cursor: &mut Cursor<'_>,
+        cursor: &mut Cursor<'a>,
         depth: usize,
     ) -> Result<(), Fault> {
         if wire_type != WireType::LengthDelimited || kind.wire_type() == WireType::LengthDelimited {
@@ -117,41 +129,25 @@ impl Reader<'_> {
         Ok(())
     }
 
-    fn map_entry(
-        &mut self,
-        message: &mut Message,
-        field: &FieldDescriptor,
-        wire_type: WireType,
-        cursor: &mut Cursor<'_>,
-        depth: usize,
-    ) -> Result<(), Fault> {
-        let Kind::Message(entry) = field.kind() else { unreachable!("entries of a map are messages") };
-        let map = message.map(field);
-        let index = map.entries().len();
-        let (key, value) =
-            self.entry(&entry, wire_type, cursor, depth).map_err(|fault| fault.in_item(index))?;
-        map.insert(key, value);
-        Ok(())
-    }
-
     /// The key and the value of a map entry; what is absent has its default.
-    fn entry(
+    fn entry<'a>(
         &mut self,
-        descriptor: &MessageDescriptor,
+        id: MessageId,
         wire_type: WireType,
-        cursor: &mut Cursor<'_>,
+        cursor: &mut Cursor<'a>,
         depth: usize,
-    ) -> Result<(Key, Value), Fault> {
+    ) -> Result<(Key<'a>, Value<'a>), Fault> {
         let (mut inner, depth) = enter(wire_type, cursor, depth)?;
-        let (key_field, value_field) = (descriptor.map_entry_key_field(), descriptor.map_entry_value_field());
-        let (mut key, mut value) = (default(&key_field.kind()), default(&value_field.kind()));
+        let layout = self.layouts.message(id);
+        let (key_field, value_field) = layout.entry();
+        let (mut key, mut value) = (default(key_field.kind), default(value_field.kind));
         while !inner.is_at_end() {
             let start = inner.at();
             match inner.key()? {
-                (1, wire_type) => key = scalar(&key_field.kind(), wire_type, &mut inner)?,
-                (2, wire_type) => value = self.value(&value_field.kind(), wire_type, &mut inner, depth)?,
+                (1, wire_type) => key = scalar(key_field.kind, wire_type, &mut inner)?,
+                (2, wire_type) => value = self.value(value_field.kind, wire_type, &mut inner, depth)?,
                 (number, wire_type) => {
-                    self.unknown_field(descriptor, (number, wire_type), &mut inner, start, depth)
+                    self.unknown_field(layout, (number, wire_type), &mut inner, start, depth)
                         .map_err(|fault| fault.in_field(number.to_string()))?;
                 }
             }
@@ -168,24 +164,24 @@ impl Reader<'_> {
         Ok((key, value))
     }
 
-    fn value(
+    fn value<'a>(
         &mut self,
-        kind: &Kind,
+        kind: Kind,
         wire_type: WireType,
-        cursor: &mut Cursor<'_>,
+        cursor: &mut Cursor<'a>,
         depth: usize,
-    ) -> Result<Value, Fault> {
-        let Kind::Message(descriptor) = kind else { return scalar(kind, wire_type, cursor) };
+    ) -> Result<Value<'a>, Fault> {
+        let Kind::Message(id) = kind else { return scalar(kind, wire_type, cursor) };
         let (inner, depth) = enter(wire_type, cursor, depth)?;
-        let mut message = Box::<Message>::default();
-        self.message(&mut message, descriptor, inner, depth)?;
+        let mut message = Box::<Message<'_>>::default();
+        self.message(&mut message, self.layouts.message(id), inner, depth)?;
         Ok(Value::Message(message))
     }
 
     /// Passes over a field that the schema does not have; gives the bytes to keep.
     fn unknown_field<'a>(
         &self,
-        holder: &MessageDescriptor,
+        holder: &Layout,
         (number, wire_type): (u32, WireType),
         cursor: &mut Cursor<'a>,
         start: usize,
@@ -198,7 +194,7 @@ impl Reader<'_> {
         match self.unknown {
             Unknown::Ignore => Ok(&[]),
             Unknown::Refuse => Err(Fault::new(Problem::UnknownField, start)),
-            Unknown::Keep if holder.is_map_entry() || !Form::of(holder).can_be_object() => {
+            Unknown::Keep if holder.is_map_entry || !holder.form.can_be_object() => {
                 Err(Fault::new(Problem::NoPlace, start))
             }
             Unknown::Keep => Ok(cursor.since(start)),
@@ -226,10 +222,10 @@ fn enter<'a>(
 }
 
 /// A value that is no message. Numbers that are too wide lose their upper bits, as the wire format asks.
-fn scalar(kind: &Kind, wire_type: WireType, cursor: &mut Cursor<'_>) -> Result<Value, Fault> {
+fn scalar<'a>(kind: Kind, wire_type: WireType, cursor: &mut Cursor<'a>) -> Result<Value<'a>, Fault> {
     let start = cursor.at();
     if wire_type != kind.wire_type() {
-        return Err(Fault::new(Problem::WrongWireType(kind_name(kind)), start));
+        return Err(Fault::new(Problem::WrongWireType(kind.name()), start));
     }
     Ok(match kind {
         Kind::Double => Value::Double(f64::from_le_bytes(cursor.fixed64()?)),
@@ -248,9 +244,9 @@ fn scalar(kind: &Kind, wire_type: WireType, cursor: &mut Cursor<'_>) -> Result<V
         Kind::String => {
             let text = cursor.delimited()?;
             let bad = |error: std::str::Utf8Error| Fault::new(Problem::Utf8, text.at() + error.valid_up_to());
-            Value::String(std::str::from_utf8(text.rest()).map_err(bad)?.to_owned())
+            Value::String(Cow::Borrowed(std::str::from_utf8(text.rest()).map_err(bad)?))
         }
-        Kind::Bytes => Value::Bytes(cursor.delimited()?.rest().to_vec()),
+        Kind::Bytes => Value::Bytes(Cow::Borrowed(cursor.delimited()?.rest())),
         Kind::Message(_) => unreachable!("messages are entered"),
     })
 }
@@ -259,7 +255,8 @@ fn unzigzag(number: u64) -> i64 {
     (number >> 1) as i64 ^ -((number & 1) as i64)
 }
 
-fn default(kind: &Kind) -> Value {
+/// The value of a field that is not there.
+pub(crate) fn default(kind: Kind) -> Value<'static> {
     match kind {
         Kind::Double => Value::Double(0.0),
         Kind::Float => Value::Float(0.0),
@@ -267,8 +264,8 @@ fn default(kind: &Kind) -> Value {
         Kind::Sfixed64 | Kind::Sfixed32 => Value::Signed(0),
         Kind::Uint64 | Kind::Uint32 | Kind::Fixed64 | Kind::Fixed32 => Value::Unsigned(0),
         Kind::Bool => Value::Bool(false),
-        Kind::String => Value::String(String::new()),
-        Kind::Bytes => Value::Bytes(Vec::new()),
+        Kind::String => Value::String(Cow::Borrowed("")),
+        Kind::Bytes => Value::Bytes(Cow::Borrowed(&[])),
         Kind::Message(_) => Value::Message(Box::default()),
     }
 }

@@ -1,6 +1,6 @@
 //! How values look in JSON, and what else is understood.
 
-use warp2api_codec::{Naming, Options, Unknown, transcode};
+use warp2api_codec::{Options, Unknown, transcode};
 
 use crate::support::{camel, message_type, to_bytes, to_json};
 
@@ -103,7 +103,7 @@ fn every_value_has_one_form_that_is_written_and_others_that_are_read() {
             let data = to_bytes(name, given).unwrap_or_else(|error| panic!("{name} {given}: {error}"));
 
             assert_eq!(to_json(name, &data).unwrap(), *written, "{name} {given}");
-            let refused = Options { naming: Naming::Snake, unknown: Unknown::Refuse };
+            let refused = Options { unknown: Unknown::Refuse, ..Options::default() };
             assert_eq!(transcode::to_json(message_type(name), &data, refused).unwrap(), *written);
         }
     }

@@ -1,6 +1,6 @@
 //! What is refused, and how it is said: the path, the place, the problem, and never the content.
 
-use warp2api_codec::{Error, Malformed, Naming, Options, Position, Problem, Unknown, transcode};
+use warp2api_codec::{Error, Malformed, Options, Position, Problem, Unknown, transcode};
 
 use crate::support::{message_type, to_bytes};
 
@@ -315,7 +315,7 @@ fn errors_do_not_repeat_what_was_given() {
         assert!(!format!("{error} {error:?}").contains("planted"), "{error:?}");
     }
     let data = [&[0x0a, 15][..], b"planted secret", &[0xff]].concat();
-    let options = Options { naming: Naming::Snake, unknown: Unknown::Refuse };
+    let options = Options { unknown: Unknown::Refuse, ..Options::default() };
     let error = transcode::to_json(message_type("Task"), &data, options).unwrap_err();
     assert!(!format!("{error} {error:?}").contains("planted"), "{error:?}");
 }

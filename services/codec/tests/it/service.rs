@@ -32,7 +32,7 @@ async fn list(page_size: i32) -> Vec<MessageType> {
 }
 
 async fn get(name: &str) -> Result<MessageType, Status> {
-    let request = GetMessageTypeRequest { name: name.to_owned() };
+    let request = GetMessageTypeRequest { name: name.to_owned(), ..Default::default() };
     let response = CodecService::new().get_message_type(Request::new(request)).await?;
     Ok(response.into_inner().message_type.unwrap())
 }
@@ -156,6 +156,7 @@ async fn unknown_fields_are_kept_when_decoding_and_refused_when_encoding_unless_
             name: name(),
             json: json.to_owned(),
             unknown_fields: unknown_fields.into(),
+            ..Default::default()
         })
     };
 
@@ -192,6 +193,7 @@ async fn faults_of_the_request_name_the_field() {
                 name: REQUEST.to_owned(),
                 json: "{}".to_owned(),
                 unknown_fields: 9,
+                ..Default::default()
             })
             .await
             .map(drop),
@@ -231,7 +233,7 @@ async fn a_type_that_is_not_there_is_not_found() {
 #[tokio::test]
 async fn a_malformed_message_is_located_in_the_metadata() {
     let json = "{\"input\":\n{\"user_inputs\":{\"inputs\":[{\"user_query\":{\"query\":false}}]}}}".to_owned();
-    let encoded = encode(EncodeMessageRequest { name: REQUEST.to_owned(), json, unknown_fields: 0 }).await;
+    let encoded = encode(EncodeMessageRequest { name: REQUEST.to_owned(), json, ..Default::default() }).await;
     let data = GOLDEN[..11].to_vec().into();
     let decoded = decode(DecodeMessageRequest { name: REQUEST.to_owned(), data, ..Default::default() }).await;
 
