@@ -7,15 +7,18 @@ call every kind of method, and read our errors with Google's own types.
 """
 
 import json
+import queue
+import random
 import sys
 import time
 
 import grpc
-from google.protobuf import descriptor_pool, message_factory
+from google.protobuf import descriptor_pool, json_format, message_factory
 from google.rpc import error_details_pb2, status_pb2
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 
 from checks import check, equal, raises, run
+from messages import fill, normal
 
 CODEC = "warp2api.codec.v1.Codec"
 TOKEN_POOL = "warp2api.token_pool.v1.TokenPool"
@@ -44,6 +47,18 @@ class Client:
         request = message_factory.GetMessageClass(described.input_type)(**fields)
         return self.send(service, described, request, metadata, timeout)
 
+    def converse(self, service, method, requests, timeout=PATIENCE):
+        """The answers to a stream of requests, each a dictionary of fields."""
+        described = self.pool.FindServiceByName(service).FindMethodByName(method)
+        request = message_factory.GetMessageClass(described.input_type)
+        answer = message_factory.GetMessageClass(described.output_type)
+        function = self.channel.stream_stream(
+            f"/{service}/{method}",
+            request_serializer=lambda message: message.SerializeToString(),
+            response_deserializer=answer.FromString,
+        )
+        return function((request(**fields) for fields in requests), timeout=timeout)
+
     def send(self, service, described, request, metadata=(), timeout=PATIENCE):
         answer = message_factory.GetMessageClass(described.output_type)
         kind = self.channel.unary_stream if described.server_streaming else self.channel.unary_unary
@@ -58,6 +73,16 @@ class Client:
         """The events of a chat."""
         message = {"role": "ROLE_USER", "parts": [{"text": text}]}
         return self.call(WARP_CHAT, "StreamChat", messages=[message], **fields)
+
+
+def all_message_types(client):
+    names, token = [], ""
+    while True:
+        page = client.call(CODEC, "ListMessageTypes", page_token=token)
+        names += [listed.full_name for listed in page.message_types]
+        token = page.next_page_token
+        if not token:
+            return [client.pool.FindMessageTypeByName(name) for name in names]
 
 
 def details(error):
@@ -130,6 +155,70 @@ def codec_errors(client):
     name = "messageTypes/warp.multi_agent.v1.Request"
     error = raises(grpc.RpcError, lambda: client.call(CODEC, "DecodeMessage", name=name, data=b"\x0a\xff"))
     equal((error.code(), details(error)[0].reason), (grpc.StatusCode.INVALID_ARGUMENT, "MALFORMED_MESSAGE"))
+
+
+@check
+def a_stream_is_decoded_as_it_comes(client):
+    sent = queue.Queue()
+    answers = client.converse(CODEC, "DecodeStream", iter(sent.get, None))
+    sent.put({"config": {}})
+    event = b"event:data\ndata:CggKAmMxEgJyMQ==\n\n"
+    for index in range(3):
+        for piece in event[:11], event[11:]:
+            sent.put({"data": piece})
+        # Nothing more has been sent by now.
+        frame = next(answers).frame
+        start = index * len(event)
+        equal((frame.index, frame.range.start, frame.range.end), (index, start, start + len(event) - 2))
+        equal(json.loads(frame.json), {"init": {"conversation_id": "c1", "request_id": "r1"}})
+    sent.put({"data": b"data:CggKAmMx\n\ndata: [DONE]\n\ndata:Cgg"})
+    sent.put(None)
+    rest = list(answers)
+    equal([answer.WhichOneof("event") for answer in rest], ["fault", "fault", "ended"])
+    equal([answer.fault.message_position for answer in rest[:1]], [1])
+    ended = rest[-1].ended
+    equal((ended.frame_count, ended.fault_count, ended.done_marker, ended.stopped), (5, 2, True, False))
+
+
+@check
+def a_stream_without_a_config_is_refused(client):
+    error = raises(grpc.RpcError, lambda: list(client.converse(CODEC, "DecodeStream", [{"data": b""}])))
+    equal((error.code(), details(error)[0].reason), (grpc.StatusCode.INVALID_ARGUMENT, "INVALID_FIELD"))
+
+
+@check
+def leaving_a_stream_that_is_decoded_leaves_the_service_well(client):
+    for _ in range(20):
+        sent = queue.Queue()
+        answers = client.converse(CODEC, "DecodeStream", iter(sent.get, None))
+        sent.put({"config": {}})
+        sent.put({"data": b"data:CggKAmMxEgJyMQ==\n\ndata:Cgg"})
+        next(answers)
+        answers.cancel()
+        sent.put(None)
+    assert client.call(CODEC, "ListMessageTypes", page_size=1).message_types
+
+
+@check
+def json_is_what_googles_own_library_makes_of_it(client):
+    """Every message type with random content, both ways, against protobuf's own json_format."""
+    random_source = random.Random(20260131)
+    for described in all_message_types(client):
+        kind = message_factory.GetMessageClass(described)
+        for _ in range(3):
+            message = kind()
+            fill(message, random_source, 3)
+            data = message.SerializeToString()
+            name = f"messageTypes/{described.full_name}"
+            ours = client.call(CODEC, "DecodeMessage", name=name, data=data).json
+            theirs = json_format.MessageToJson(message, preserving_proto_field_name=True, indent=None)
+            equal(normal(json.loads(ours)), normal(json.loads(theirs)))
+            for naming in True, False:
+                text = json_format.MessageToJson(message, preserving_proto_field_name=naming)
+                encoded = client.call(CODEC, "EncodeMessage", name=name, json=text).data
+                equal(kind.FromString(encoded), message)
+            # What we write, they read as the same message.
+            equal(json_format.Parse(ours, kind()), message)
 
 
 @check
