@@ -6,6 +6,9 @@ use std::time::Duration;
 
 use crate::settings::{Settings, TABLE};
 
+/// The longest span that is taken. Much longer ones lead to times that cannot be represented.
+const MAX_SECONDS: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
+
 /// Everything that is wrong with the settings.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}", .0.join("\n"))]
@@ -105,10 +108,13 @@ impl Reader {
     ) -> Duration {
         let Some(written) = self.take(setting) else { return default };
         let seconds = written.parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
-        seconds.unwrap_or_else(|| {
-            self.problem(key, format!("`{written}` is not a number of seconds"));
-            default
-        })
+        let problem = match seconds {
+            Some(seconds) if seconds <= MAX_SECONDS => return seconds,
+            Some(_) => format!("`{written}` seconds is longer than ten years"),
+            None => format!("`{written}` is not a number of seconds"),
+        };
+        self.problem(key, problem);
+        default
     }
 
     /// The setting as yes or no; no is the default.

@@ -6,6 +6,8 @@
 use std::fmt;
 use std::time::{Duration, SystemTime};
 
+use tokio::time::Instant;
+
 /// Tells the time of day.
 pub trait Clock: fmt::Debug + Send + Sync + 'static {
     /// What time it is.
@@ -22,9 +24,16 @@ impl Clock for SystemClock {
     }
 }
 
+/// Longer than anybody waits; times that far away can still be represented.
+const CENTURY: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+
 /// `now` plus `delay`, held back to where times can still be represented.
 pub(crate) fn after(now: SystemTime, delay: Duration) -> SystemTime {
-    const CENTURY: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+    now.checked_add(delay.min(CENTURY)).unwrap_or(now)
+}
+
+/// The same for an instant.
+pub(crate) fn instant_after(now: Instant, delay: Duration) -> Instant {
     now.checked_add(delay.min(CENTURY)).unwrap_or(now)
 }
 

@@ -21,8 +21,15 @@ const COLLECTION: &str = "credentials/";
 
 /// The id in a resource name.
 pub(crate) fn credential_id(name: &str, field: impl Into<String>) -> Result<CredentialId, Failure> {
+    if name.is_empty() {
+        return Err(Failure::invalid(field, "is required"));
+    }
     let id = name.strip_prefix(COLLECTION).and_then(CredentialId::parse);
-    id.ok_or_else(|| Failure::invalid(field, "must be a resource name of the form credentials/{id}"))
+    id.ok_or_else(|| {
+        // What was sent is not repeated: it may be a token.
+        let form = "must be credentials/{id} with the 8 or 32 hexadecimal digits that ListCredentials shows";
+        Failure::invalid(field, form)
+    })
 }
 
 pub(crate) fn tiers(values: &[i32]) -> Result<Vec<Tier>, Failure> {

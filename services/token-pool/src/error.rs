@@ -60,7 +60,7 @@ pub enum Error {
     #[error("no lease of that name is out")]
     LeaseNotFound,
     /// No credential has that id.
-    #[error("no credential {0} is in the pool")]
+    #[error("no credential credentials/{0} is in the pool; ListCredentials shows those that are")]
     CredentialNotFound(CredentialId),
     /// A credential with that kind and secret is in the pool.
     #[error("the pool has this credential already, as {0}")]

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::clock::after;
+use crate::clock::{after, instant_after};
 use crate::credential::CredentialId;
 use crate::entry::Bearer;
 use crate::error::Error;
@@ -86,7 +86,7 @@ impl Open<'_> {
             credential: credential.clone(),
             grant,
             token_serial: 0,
-            expires: self.now.checked_add(RESERVATION).unwrap_or(self.now),
+            expires: instant_after(self.now, RESERVATION),
             lent: false,
         };
         let stage = self.stage(&lease, record, duration);
@@ -116,7 +116,7 @@ impl Open<'_> {
                     entry.granted(wall);
                     record.lent = true;
                     record.token_serial = serial;
-                    record.expires = now.checked_add(duration).unwrap_or(now);
+                    record.expires = instant_after(now, duration);
                     if renewal_due {
                         pool.core.refresher.notify_one();
                     }

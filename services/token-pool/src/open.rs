@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
 
-use crate::clock::until;
+use crate::clock::{instant_after, until};
 use crate::config::PoolConfig;
 use crate::credential::CredentialId;
 use crate::entry::Entry;
@@ -217,8 +217,8 @@ impl Inner {
             Readiness::Ready | Readiness::HalfOpen => None,
         });
         let recovery = recoveries.chain(self.next_probe(wall)).min();
-        let wake = |recovery| now.checked_add(until(recovery, wall).max(Duration::from_millis(1)));
-        recovery.and_then(wake).into_iter().chain(self.leases.next_expiry()).min()
+        let wake = |recovery| instant_after(now, until(recovery, wall).max(Duration::from_millis(1)));
+        recovery.map(wake).into_iter().chain(self.leases.next_expiry()).min()
     }
 }
 

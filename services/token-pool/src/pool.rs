@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use crate::affinity::Affinity;
 use crate::audit::AuditTrail;
-use crate::clock::{Clock, SystemClock};
+use crate::clock::{Clock, SystemClock, instant_after};
 use crate::config::PoolConfig;
 use crate::credential::{CredentialId, Kind, NewCredential, Tier};
 use crate::endpoints::Endpoints;
@@ -164,7 +164,7 @@ impl Pool {
     pub async fn acquire(&self, request: Acquire) -> Result<Lease, Error> {
         let config = &self.core.config;
         let now = Instant::now();
-        let deadline = now.checked_add(request.max_wait.min(config.max_wait)).unwrap_or(now);
+        let deadline = instant_after(now, request.max_wait.min(config.max_wait));
         let duration = request.lease_duration.unwrap_or(config.lease_duration).min(config.max_lease_duration);
         let mut wish = Wish {
             excluded: request.excluded,

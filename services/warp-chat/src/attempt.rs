@@ -12,7 +12,7 @@ use tokio::time::{Instant, Sleep};
 use warp2api_proto::error::v1::ErrorReason;
 use warp2api_rpc::HttpBody;
 
-use crate::config::Clocks;
+use crate::config::{Clocks, after};
 use crate::error::TurnError;
 use crate::projection::Projection;
 use crate::sse::{SseDecoder, TooLarge};
@@ -153,7 +153,7 @@ struct Watch {
 
 impl Watch {
     fn new(sent: Instant, clocks: Clocks) -> Self {
-        let first = sent + clocks.first_event.min(clocks.lifetime);
+        let first = after(sent, clocks.first_event.min(clocks.lifetime));
         Self { sent, last_progress: None, clocks, timer: Box::pin(tokio::time::sleep_until(first)) }
     }
 
@@ -164,10 +164,12 @@ impl Watch {
     /// When the stream has been silent for too long, and what to say then.
     fn limit(&self) -> (Instant, &'static str) {
         let silence = match self.last_progress {
-            None => (self.sent + self.clocks.first_event, "the upstream did not answer in time"),
-            Some(last) => (last + self.clocks.gap, "the upstream fell silent in the middle of its answer"),
+            None => (after(self.sent, self.clocks.first_event), "the upstream did not answer in time"),
+            Some(last) => {
+                (after(last, self.clocks.gap), "the upstream fell silent in the middle of its answer")
+            }
         };
-        let lifetime = (self.sent + self.clocks.lifetime, "the turn took longer than a turn may take");
+        let lifetime = (after(self.sent, self.clocks.lifetime), "the turn took longer than a turn may take");
         if lifetime.0 < silence.0 { lifetime } else { silence }
     }
 
@@ -185,13 +187,34 @@ impl Watch {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use bytes::Bytes;
+    use futures_util::{FutureExt as _, StreamExt as _};
     use http_body::Frame;
     use http_body_util::{BodyExt as _, StreamBody};
     use warp2api_rpc::TransportError;
 
     use super::*;
     use crate::projection::WarpProjection;
+
+    #[tokio::test]
+    async fn clocks_without_end_break_nothing() {
+        let ever = Duration::MAX;
+        let clocks = Clocks { first_event: ever, gap: ever, lifetime: ever };
+        let read =
+            Bytes::from_static(b"data:CggKAmMxEgJyMQ==\n\ndata:EhkKFxoVCgJ0MRIPCgJtMRoFCgNIZWxaAnQx\n\n");
+        let silent = futures_util::stream::pending();
+        let frames = futures_util::stream::iter([Ok::<_, TransportError>(Frame::data(read))]).chain(silent);
+        let body = StreamBody::new(frames).boxed_unsync();
+        let mut attempt = Attempt::new(body, WarpProjection::default(), Instant::now(), clocks, 1 << 20);
+
+        attempt.until_useful().await.unwrap();
+        let mut item = || std::future::poll_fn(|cx| attempt.poll_item(cx)).now_or_never();
+
+        assert!(item().is_some() && item().is_some());
+        assert!(item().is_none(), "and it waits");
+    }
 
     #[tokio::test]
     async fn an_error_comes_after_what_was_read_with_it() {

@@ -2,10 +2,18 @@
 
 use std::time::Duration;
 
+use http::{HeaderName, HeaderValue};
+use tokio::time::Instant;
+
 /// A lease outlives its turn by this, so that it never expires under one that runs.
 const LEASE_MARGIN: Duration = Duration::from_secs(60);
+/// Longer than anybody waits; times that far away can still be represented.
+const CENTURY: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 
-use http::{HeaderName, HeaderValue};
+/// `start` plus `delay`, held back to where times can still be represented.
+pub(crate) fn after(start: Instant, delay: Duration) -> Instant {
+    start.checked_add(delay.min(CENTURY)).unwrap_or(start)
+}
 
 /// How chat turns run.
 #[derive(Debug, Clone)]
@@ -51,7 +59,7 @@ pub struct ResumeLimits {
 impl ChatConfig {
     /// How long a turn leases its credential. The pool must allow leases of that length.
     pub fn lease_duration(&self) -> Duration {
-        self.clocks.lifetime.saturating_add(LEASE_MARGIN)
+        self.clocks.lifetime.min(CENTURY).saturating_add(LEASE_MARGIN)
     }
 }
 

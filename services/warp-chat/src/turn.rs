@@ -20,7 +20,7 @@ use warp2api_proto::token_pool::v1::CredentialOutcome;
 use warp2api_rpc::{CallContext, Failure};
 
 use crate::attempt::Attempt;
-use crate::config::ChatConfig;
+use crate::config::{ChatConfig, after};
 use crate::error::{Retry, TurnError};
 use crate::lease::{LeaseGuard, Lender, Terms, Wanted};
 use crate::projection::Projection;
@@ -28,6 +28,9 @@ use crate::upstream::{Answer, Upstream};
 
 /// How long a turn waits for a credential when all that could serve are in use.
 const MAX_WAIT: Duration = Duration::from_secs(30);
+
+/// The longest pause before the same credential is tried again.
+const MAX_PAUSE: Duration = Duration::from_secs(60);
 
 /// What every turn needs.
 #[derive(Debug)]
@@ -121,7 +124,7 @@ impl Turns {
 
     /// Doubles each time, with up to half of it on top so that many turns do not come back at once.
     fn pause(&self, retries: u32) -> Duration {
-        let pause = self.config.retry_pause.saturating_mul(2u32.saturating_pow(retries));
+        let pause = self.config.retry_pause.saturating_mul(2u32.saturating_pow(retries)).min(MAX_PAUSE);
         let jitter = f64::from(uuid::Uuid::new_v4().as_bytes()[0]) / 255.0;
         pause + pause.mul_f64(jitter / 2.0)
     }
@@ -135,7 +138,7 @@ async fn attempt<P: Projection>(
 ) -> Result<Attempt<P>, TurnError> {
     let sent = Instant::now();
     let clocks = config.clocks;
-    let answer = tokio::time::timeout_at(sent + clocks.first_event, head).await.map_err(|_| {
+    let answer = tokio::time::timeout_at(after(sent, clocks.first_event), head).await.map_err(|_| {
         TurnError::upstream_unavailable(ErrorReason::UpstreamTimeout, "the upstream did not answer in time")
     })??;
     if let Some(name) = answer.name {

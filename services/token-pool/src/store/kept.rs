@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use crate::audit::{AuditEvent, Change};
-use crate::clock::until;
+use crate::clock::{after, instant_after, until};
 use crate::credential::{CredentialId, Kind, Secret, Source, Tier};
 use crate::lease::{LeaseId, LeaseRecord};
 use crate::state::State;
@@ -160,7 +160,7 @@ impl StoredCredential {
 impl LeaseRow {
     /// `wall` and `now` are the same moment by both clocks.
     pub(crate) fn of(id: &LeaseId, record: &LeaseRecord, wall: SystemTime, now: Instant) -> Self {
-        let expires = wall.checked_add(record.expires.saturating_duration_since(now)).unwrap_or(wall);
+        let expires = after(wall, record.expires.saturating_duration_since(now));
         Self {
             id: id.to_string(),
             credential_id: record.credential.to_string(),
@@ -177,7 +177,7 @@ impl LeaseRow {
             credential: CredentialId::parse(&self.credential_id).ok_or(RowError::Column("credential_id"))?,
             grant: unsigned(self.grant_number),
             token_serial: unsigned(self.token_serial),
-            expires: now.checked_add(left).unwrap_or(now),
+            expires: instant_after(now, left),
             lent: self.lent != 0,
         };
         Ok((LeaseId::new(self.id.clone()), record))

@@ -182,6 +182,35 @@ async fn leases_last_as_long_as_asked_within_the_pools_bounds() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn spans_without_end_are_cut_and_break_nothing() {
+    const EVER: Duration = Duration::MAX;
+    let config = PoolConfig {
+        max_lease_duration: EVER,
+        max_wait: EVER,
+        max_rate_limit: EVER,
+        max_quota_wait: EVER,
+        max_in_flight: 1,
+        ..config()
+    };
+    for outcome in [Outcome::Success, Outcome::RateLimited, Outcome::QuotaExhausted] {
+        let pool = pool(config.clone(), vec![key(Tier::Personal, "p"), key(Tier::Shared, "s")]);
+        let endless = Acquire { lease_duration: Some(EVER), max_wait: EVER, ..Acquire::default() };
+        let lease = pool.acquire(endless.clone()).await.unwrap();
+        let other = pool.acquire(endless.clone()).await.unwrap();
+        advance(10_000_000).await;
+        assert_eq!(view(&pool, "p").await.in_flight, 1, "it does not end early");
+        let mut waits = Box::pin(pool.acquire(endless));
+        assert!(poll!(&mut waits).is_pending());
+        let (lease, retry_after) = (lease.id, Some(EVER));
+        pool.report(Report { lease, continues: false, outcome, retry_after, detail: None }).await.unwrap();
+        report(&pool, &other, Outcome::Success).await;
+
+        assert!(waits.await.is_ok(), "{outcome:?}");
+        pool.status().await.unwrap();
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_lease_is_reported_once() {
     let pool = pool(config(), vec![key(Tier::Personal, "p")]);
     let lease = acquire(&pool).await.unwrap();
