@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use tokio_util::task::TaskTracker;
+use tracing::Span;
 use warp2api_proto::token_pool::v1::token_pool_client::TokenPoolClient;
 use warp2api_proto::token_pool::v1::{
     AcquireCredentialRequest, CredentialOutcome, Lease, QuotaPolicy, ReportCredentialOutcomeRequest,
@@ -12,6 +13,7 @@ use warp2api_rpc::{CallContext, Failure, GrpcEndpoint};
 
 use crate::config::OnQuota;
 use crate::error::TurnError;
+use crate::trail;
 
 /// How long a report may take: the lease's expiry mends what is lost.
 const REPORT_TIME: Duration = Duration::from_secs(10);
@@ -51,6 +53,7 @@ impl Lender {
         excluded: &[String],
         wanted: &Wanted,
         terms: Terms,
+        span: &Span,
     ) -> BoxFuture<'static, Result<LeaseGuard, Failure>> {
         let request = AcquireCredentialRequest {
             excluded_credentials: excluded.to_vec(),
@@ -64,12 +67,12 @@ impl Lender {
             },
             ..AcquireCredentialRequest::default()
         };
-        let (lender, context) = (self.clone(), context.clone());
+        let (lender, context, span) = (self.clone(), context.clone(), span.clone());
         Box::pin(async move {
             let response = lender.pool.clone().acquire_credential(context.request(request)).await;
             let lease = response.map_err(|status| Failure::from(&status))?.into_inner().lease;
             let lease = lease.ok_or_else(|| Failure::bug("the pool answered without a lease"))?;
-            Ok(LeaseGuard { lender, context, lease: Some(lease) })
+            Ok(LeaseGuard { lender, context, span, lease: Some(lease) })
         })
     }
 }
@@ -79,10 +82,17 @@ impl Lender {
 pub(crate) struct LeaseGuard {
     lender: Lender,
     context: CallContext,
+    /// The turn's.
+    span: Span,
     lease: Option<Lease>,
 }
 
 impl LeaseGuard {
+    /// The lease itself, until it was given back.
+    pub(crate) fn lease(&self) -> Option<&Lease> {
+        self.lease.as_ref()
+    }
+
     pub(crate) fn bearer(&self) -> &str {
         self.lease.as_ref().map_or("", |lease| &lease.bearer)
     }
@@ -131,6 +141,7 @@ impl LeaseGuard {
         detail: &str,
     ) -> Option<impl Future<Output = ()> + Send + 'static> {
         let lease = self.lease.take()?;
+        trail::given_back(&self.span, &lease, outcome);
         Some(self.send(ReportCredentialOutcomeRequest {
             lease_id: lease.lease_id,
             outcome: outcome.into(),

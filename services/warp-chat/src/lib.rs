@@ -4,7 +4,8 @@
 //! - [`service`]: the gRPC methods.
 //! - `conversation`, `image`: the caller's messages, checked once. `arrange`: put in order.
 //! - [`warp::request`]: made a request of the upstream's.
-//! - `turn`, `lease`: a credential from the pool, attempts until the upstream begins to answer.
+//! - `turn`, `lease`: a credential from the pool, attempts until the upstream begins to answer. [`trail`]: what they
+//!   tell the trace.
 //! - `upstream`: the POST. `attempt`: its body, read and watched.
 //! - [`sse`], [`warp::payload`], [`warp::events`]: bytes to events to what the caller sees.
 //! - `limits`: stop sequences and token limits. `resume`: conversations that callers go on with by a key.
@@ -24,6 +25,7 @@ mod projection;
 mod resume;
 pub mod service;
 pub mod sse;
+pub mod trail;
 mod turn;
 mod upstream;
 pub mod warp;

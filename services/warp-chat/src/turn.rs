@@ -15,6 +15,7 @@ use futures_core::Stream;
 use futures_util::future::BoxFuture;
 use tokio::time::Instant;
 use tonic::Status;
+use tracing::Instrument as _;
 use warp2api_proto::error::v1::ErrorReason;
 use warp2api_proto::token_pool::v1::CredentialOutcome;
 use warp2api_rpc::{CallContext, Failure};
@@ -24,6 +25,7 @@ use crate::config::{ChatConfig, after};
 use crate::error::{Retry, TurnError};
 use crate::lease::{LeaseGuard, Lender, Terms, Wanted};
 use crate::projection::Projection;
+use crate::trail::{self, Trail};
 use crate::upstream::{Answer, Upstream};
 
 /// How long a turn waits for a credential when all that could serve are in use.
@@ -66,18 +68,32 @@ impl Turns {
         wanted: Wanted,
         plan: impl Fn(OnCredential<'_>) -> Sending<P>,
     ) -> Result<TurnStream<P>, Failure> {
-        let terms = Terms {
-            duration: self.config.lease_duration(),
-            max_wait: MAX_WAIT,
-            on_quota: self.config.on_quota,
-        };
+        let mut trail = Trail::begin(context.request_id());
+        let span = trail.span().clone();
+        let opened = self.attempts(&context, wanted, plan, &mut trail).instrument(span).await;
+        match opened {
+            Ok((attempt, lease)) => Ok(TurnStream { attempt: Some(attempt), lease, trail }),
+            Err(failure) => {
+                trail.failed(failure.reason);
+                Err(failure)
+            }
+        }
+    }
+
+    async fn attempts<P: Projection>(
+        &self,
+        context: &CallContext,
+        wanted: Wanted,
+        plan: impl Fn(OnCredential<'_>) -> Sending<P>,
+        trail: &mut Trail,
+    ) -> Result<(Attempt<P>, LeaseGuard), Failure> {
         let mut excluded = Vec::new();
         let mut renewed = HashSet::new();
         let mut retries = 0;
         let mut afresh = false;
         let mut last_error: Option<TurnError> = None;
         loop {
-            let acquired = self.lender.acquire(&context, &excluded, &wanted, terms).await;
+            let acquired = self.lease(context, &excluded, &wanted, trail).await;
             let mut lease = acquired.map_err(|failure| pool_ended(failure, last_error.take()))?;
             let error = loop {
                 let Sending { message, projection, resumed } =
@@ -85,8 +101,9 @@ impl Turns {
                 let head = self.upstream.send(message, lease.bearer());
                 match attempt(head, projection, &self.config).await {
                     Ok(attempt) => {
+                        trail.first_event();
                         lease.began();
-                        return Ok(TurnStream { attempt: Some(attempt), lease });
+                        return Ok((attempt, lease));
                     }
                     // The upstream's memory of the conversation may be shorter than ours.
                     Err(error)
@@ -94,14 +111,15 @@ impl Turns {
                             && error.retry == Retry::Never
                             && error.reason != ErrorReason::ProviderKeyRejected =>
                     {
-                        tracing::debug!(%error, "starting the conversation anew");
+                        trail.goes_on(trail::BEGUN_ANEW, &error);
                         afresh = true;
                     }
                     Err(error)
                         if error.retry == Retry::SameCredential && retries < self.config.max_retries =>
                     {
-                        tracing::debug!(%error, retries, "trying the same credential again");
-                        tokio::time::sleep(self.pause(retries)).await;
+                        let pause = self.pause(retries);
+                        trail.retried(&error, pause);
+                        tokio::time::sleep(pause).await;
                         retries += 1;
                     }
                     Err(error) => break error,
@@ -113,13 +131,36 @@ impl Turns {
             if error.retry != Retry::NextCredential {
                 return Err(error.into());
             }
-            tracing::debug!(%error, credential.name = credential, "going on with the next credential");
             // A bearer that ran out before its time is renewed once; after that the credential itself is bad.
-            if !renewable || !renewed.insert(credential.clone()) {
+            if renewable && renewed.insert(credential.clone()) {
+                trail.goes_on(trail::REFRESHED, &error);
+            } else {
+                trail.goes_on(trail::FAILED_OVER, &error);
                 excluded.push(credential);
             }
             last_error = Some(error);
         }
+    }
+
+    async fn lease(
+        &self,
+        context: &CallContext,
+        excluded: &[String],
+        wanted: &Wanted,
+        trail: &Trail,
+    ) -> Result<LeaseGuard, Failure> {
+        let terms = Terms {
+            duration: self.config.lease_duration(),
+            max_wait: MAX_WAIT,
+            on_quota: self.config.on_quota,
+        };
+        let asked = Instant::now();
+        let acquired = self.lender.acquire(context, excluded, wanted, terms, trail.span()).await;
+        match &acquired {
+            Ok(guard) => guard.lease().into_iter().for_each(|lease| trail.leased(lease, asked.elapsed())),
+            Err(failure) => trail.not_leased(failure.reason, asked.elapsed()),
+        }
+        acquired
     }
 
     /// Doubles each time, with up to half of it on top so that many turns do not come back at once.
@@ -163,8 +204,10 @@ fn pool_ended(failure: Failure, last_error: Option<TurnError>) -> Failure {
 
 /// A turn that has begun to answer. Dropping it ends the upstream's request and gives the lease back.
 pub struct TurnStream<P: Projection> {
+    // In the order in which a turn that is left ends.
     attempt: Option<Attempt<P>>,
     lease: LeaseGuard,
+    trail: Trail,
 }
 
 impl<P: Projection> std::fmt::Debug for TurnStream<P> {
@@ -187,10 +230,12 @@ impl<P: Projection> Stream for TurnStream<P> {
         Poll::Ready(match ended {
             None => {
                 self.lease.finish(CredentialOutcome::Success, None, "");
+                self.trail.finished();
                 None
             }
             Some(error) => {
                 self.lease.finish(error.outcome, error.retry_after, &error.message);
+                self.trail.failed(error.reason);
                 Some(Err(Failure::from(error).into()))
             }
         })
