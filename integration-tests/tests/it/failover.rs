@@ -4,10 +4,13 @@
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use warp2api_integration_tests::{House, HouseBuilder, ask, json_of};
+use warp2api_integration_tests::{House, HouseBuilder, ask, json_of, wait};
+use warp2api_token_pool::config::Backoff;
 use warp2api_upstream_sim::{
     Cut, Fingerprint, Finish, Part, Refusal, Scenario, Simulator, SimulatorConfig, ToolCall,
 };
+
+use crate::dynamic;
 
 const PERSONAL: &str = "wk-personal";
 pub(crate) const SHARED: &str = "wk-shared";
@@ -118,6 +121,91 @@ async fn a_refused_credential_is_left_alone_after_a_few_times() {
     }
     let tried = asked(&house).into_iter().filter(|asked| *asked == PERSONAL).count();
     assert_eq!(tried, 3);
+    house.close().await;
+}
+
+/// The state of each credential, by tier.
+async fn states(house: &House) -> Vec<(String, i64)> {
+    let pool = dynamic::at(&house.token_pool);
+    let answer = dynamic::call(&pool, "token_pool.v1.TokenPool/ListCredentials", &json!({})).await;
+    let credentials = answer.messages[0]["credentials"].as_array().expect("credentials").clone();
+    let state = |credential: &Value| {
+        let state = credential["state"].as_str().unwrap_or_default();
+        let failures = credential["consecutiveFailureCount"].as_i64().unwrap_or_default();
+        (state.strip_prefix("CREDENTIAL_STATE_").unwrap_or(state).to_owned(), failures)
+    };
+    credentials.iter().map(state).collect()
+}
+
+/// What README.md promises of the tiers.
+#[tokio::test]
+async fn three_failures_disable_the_next_tier_serves_and_recovery_brings_the_best_back_without_a_restart() {
+    let base = Duration::from_millis(50);
+    let house =
+        tiers().tune(move |config| config.pool.probe_delay = Backoff { base, max: base }).start().await;
+    let disabled = |failures: i64| move |state: &(String, i64)| state.0 == "DISABLED" && state.1 >= failures;
+
+    house.simulator.revoke_bearer(PERSONAL);
+    for turn in 1..=3 {
+        assert_eq!(see(&house, true).await, (200, json!("served")), "shared serves in the same turn");
+        assert_eq!(asked(&house)[2 * turn - 2..], [PERSONAL, SHARED]);
+    }
+    assert!(disabled(3)(&states(&house).await[0]));
+
+    house.simulator.revoke_bearer(SHARED);
+    while !disabled(3)(&states(&house).await[1]) {
+        assert_eq!(see(&house, false).await, (200, json!("served")));
+        assert_eq!(asked(&house).last(), Some(&ANONYMOUS), "anonymous comes last");
+    }
+
+    house.simulator.accept_bearer(PERSONAL);
+    let back = async {
+        while states(&house).await[0] != ("ACTIVE".to_owned(), 0) {
+            assert_eq!(see(&house, true).await, (200, json!("served")));
+        }
+    };
+    tokio::time::timeout(wait::PATIENCE, back).await.expect("a probe brings it back");
+    house.record().clear();
+    assert_eq!(see(&house, true).await, (200, json!("served")));
+    assert_eq!(asked(&house), [PERSONAL], "it is first again");
+    house.close().await;
+}
+
+#[tokio::test]
+async fn an_upstream_that_fails_with_everybody_is_left_alone_and_nobody_pays() {
+    let base = Duration::from_millis(200);
+    let give_way = Backoff { base: Duration::from_secs(60), max: Duration::from_secs(60) };
+    let house = tiers().tune(move |config| {
+        config.pool.breaker_delay = Backoff { base, max: base };
+        config.pool.give_way = give_way;
+    });
+    let house = house.start().await;
+    for bearer in [PERSONAL, SHARED, ANONYMOUS] {
+        house.simulator.on_bearer(bearer, Scenario::refuse(Refusal::unavailable()));
+    }
+    for _ in 0..7 {
+        assert_eq!(see(&house, true).await.1["code"], "upstream_unavailable");
+    }
+    let tried = asked(&house);
+    assert_eq!(
+        [tried[0], tried[9], tried[18]],
+        [PERSONAL, SHARED, ANONYMOUS],
+        "three turns each, of three attempts"
+    );
+    assert_eq!(tried.len(), 21);
+
+    let response = house.post(&ask("hello")).await;
+
+    assert_eq!((response.status().as_u16(), asked(&house).len()), (503, 21), "it is not asked");
+    assert!(response.headers().contains_key("retry-after"));
+    assert_eq!(json_of(response).await["error"]["code"], "upstream_unavailable");
+    assert_eq!(states(&house).await, vec![("ACTIVE".to_owned(), 0); 3]);
+    for bearer in [PERSONAL, SHARED, ANONYMOUS] {
+        house.simulator.clear_bearer(bearer);
+    }
+    let back = async { while see(&house, true).await != (200, json!("served")) {} };
+    tokio::time::timeout(wait::PATIENCE, back).await.expect("one turn tries, and it works");
+    assert_eq!(asked(&house)[21..], [PERSONAL], "the first one that tried");
     house.close().await;
 }
 

@@ -29,4 +29,5 @@ mod shutdown;
 mod tidy;
 mod tools;
 mod topology;
+mod trail;
 mod warp;

@@ -19,9 +19,7 @@ use warp2api_rpc::server::{GrpcServer, Health};
 use warp2api_rpc::{GrpcEndpoint, Guard, HttpEndpoint, MAX_MESSAGE_BYTES, http_endpoint};
 use warp2api_token_pool::clock::SystemClock;
 use warp2api_token_pool::view::PoolStatus;
-use warp2api_token_pool::{
-    Kind, NewCredential, Pool, PoolConfig, Secret, Store, Tier, TokenExchange, TokenPoolService,
-};
+use warp2api_token_pool::{Kind, NewCredential, Pool, Secret, Store, Tier, TokenExchange, TokenPoolService};
 use warp2api_upstream_sim::EmbeddedCredential;
 use warp2api_warp_chat::WarpChatService;
 
@@ -268,7 +266,7 @@ async fn build_pool(config: &Config, endpoint: HttpEndpoint, store: Store) -> an
     }
     let exchange =
         TokenExchange { endpoint, url: config.token_url.0.clone(), fallback_url: None, headers: Vec::new() };
-    let mut pool = PoolConfig::default();
+    let mut pool = config.pool.clone();
     pool.max_lease_duration = pool.max_lease_duration.max(config.chat.lease_duration());
     if let Some(most) = config.max_in_flight {
         pool.max_in_flight = most;

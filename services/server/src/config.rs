@@ -7,8 +7,8 @@ use warp2api_rpc::AdminKeys;
 use warp2api_rpc::endpoint::Place;
 use warp2api_rpc::http_endpoint::RemoteHttp;
 use warp2api_rpc::listener::Address;
-use warp2api_token_pool::NewCredential;
 use warp2api_token_pool::settings::CredentialSettings;
+use warp2api_token_pool::{NewCredential, PoolConfig};
 use warp2api_upstream_sim::Simulator;
 use warp2api_warp_chat::ChatConfig;
 use warp2api_warp_chat::config::{History, OnQuota, ResumeLimits, ToolForm};
@@ -66,6 +66,8 @@ pub struct Config {
     pub credentials: Vec<NewCredential>,
     /// How many chats one credential may serve at once, if the operator says.
     pub max_in_flight: Option<u32>,
+    /// The numbers of the pool's rules.
+    pub pool: PoolConfig,
     /// How turns run.
     pub chat: ChatConfig,
     /// How the edge behaves.
@@ -159,6 +161,7 @@ impl Config {
             },
             credentials,
             max_in_flight: read.positive(|s| &mut s.max_in_flight, "max_in_flight"),
+            pool: PoolConfig::default(),
             chat: ChatConfig {
                 upstream_url: root,
                 upstream_label: label,

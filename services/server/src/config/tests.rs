@@ -57,12 +57,15 @@ fn all_mistakes_are_told_at_once_and_name_their_settings() {
             ("W2A_GRPC_ADDR", "28888"),
             ("W2A_UPSTREAM", "app.warp.dev"),
             ("W2A_TURN_TIMEOUT", "-1"),
+            ("W2A_DRAIN_TIMEOUT", "1e19"),
         ],
     )
     .unwrap_err()
     .to_string();
 
-    for name in ["PORT", "W2A_HISTORY", "W2A_GRPC_ADDR", "W2A_UPSTREAM", "W2A_TURN_TIMEOUT"] {
+    for name in
+        ["PORT", "W2A_HISTORY", "W2A_GRPC_ADDR", "W2A_UPSTREAM", "W2A_TURN_TIMEOUT", "W2A_DRAIN_TIMEOUT"]
+    {
         assert!(problems.contains(name), "{name} is missing in {problems}");
     }
 }
