@@ -5,6 +5,7 @@ use std::time::Duration;
 use warp2api_dialects::KeepAliveForm;
 
 use crate::api_keys::ApiKeys;
+use crate::kept::KeptLimits;
 
 /// How the edge behaves.
 #[derive(Debug, Clone)]
@@ -23,6 +24,8 @@ pub struct GatewayConfig {
     pub keep_alive: Duration,
     /// What the sign of life is.
     pub keep_alive_form: KeepAliveForm,
+    /// How many responses are kept, to be gone on after, and for how long.
+    pub responses: KeptLimits,
     /// After how long a streamed request is answered with its head though nothing has come from the upstream yet.
     /// Until then a failure has its own status; after it, it is the last frame.
     pub commit_after: Duration,
@@ -50,6 +53,7 @@ impl Default for GatewayConfig {
             fetch_timeout: Duration::from_secs(20),
             keep_alive: Duration::from_secs(15),
             keep_alive_form: KeepAliveForm::Comment,
+            responses: KeptLimits::default(),
             commit_after: Duration::from_secs(15),
         }
     }

@@ -16,6 +16,7 @@ use warp2api_rpc::{GrpcEndpoint, MAX_MESSAGE_BYTES};
 use crate::config::GatewayConfig;
 use crate::failure::Refusal;
 use crate::fetch::{Fetcher, FetcherError};
+use crate::kept::Shelf;
 use crate::request_id;
 use crate::routes::{TABLE, errors_at, health};
 
@@ -32,6 +33,8 @@ struct Shared {
     /// Fetches images, if the operator allows it.
     fetcher: Option<Fetcher>,
     warp_chat: WarpChatClient<GrpcEndpoint>,
+    /// Responses that can be gone on after.
+    kept: Shelf,
     /// Where chats run, as far as it is known: told at the start, or by the first chat.
     upstream: RwLock<Option<HeaderValue>>,
 }
@@ -43,6 +46,10 @@ impl Edge {
 
     pub(crate) fn fetcher(&self) -> Option<&Fetcher> {
         self.0.fetcher.as_ref()
+    }
+
+    pub(crate) fn kept(&self) -> &Shelf {
+        &self.0.kept
     }
 
     pub(crate) fn warp_chat(&self) -> WarpChatClient<GrpcEndpoint> {
@@ -82,7 +89,8 @@ pub fn router(
         .max_decoding_message_size(MAX_MESSAGE_BYTES)
         .max_encoding_message_size(MAX_MESSAGE_BYTES);
     let upstream = RwLock::new(upstream.and_then(|name| HeaderValue::from_str(name).ok()));
-    let edge = Edge(Arc::new(Shared { config, fetcher, warp_chat, upstream }));
+    let kept = Shelf::new(config.responses);
+    let edge = Edge(Arc::new(Shared { config, fetcher, warp_chat, kept, upstream }));
 
     // With and without `/v1`, with and without a slash at the end: clients disagree on what a base URL is.
     let mut api = Router::new();

@@ -4,11 +4,13 @@ pub(crate) mod answer;
 pub(crate) mod count_tokens;
 pub(crate) mod health;
 pub(crate) mod models;
+pub(crate) mod responses;
 
 use axum::routing::{MethodRouter, get, post};
 use http::HeaderMap;
 use warp2api_dialects::chat::ChatCompletions;
 use warp2api_dialects::messages::Messages;
+use warp2api_dialects::responses::Responses;
 use warp2api_dialects::{Dialect, ErrorStyle};
 
 use crate::router::Edge;
@@ -27,6 +29,10 @@ pub(crate) struct Row {
 /// Every route of the API.
 pub(crate) const TABLE: &[Row] = &[
     dialect::<ChatCompletions>("/chat/completions"),
+    responses("/responses", || post(responses::create)),
+    responses("/responses/{id}", || get(responses::get).delete(responses::delete)),
+    responses("/responses/{id}/cancel", || post(responses::cancel)),
+    responses("/responses/{id}/input_items", || get(responses::input_items)),
     dialect::<Messages>("/messages"),
     Row {
         path: "/messages/count_tokens",
@@ -40,6 +46,11 @@ pub(crate) const TABLE: &[Row] = &[
 /// The route of a dialect that needs no more than its mapping.
 const fn dialect<D: Dialect>(path: &'static str) -> Row {
     Row { path, methods: || post(answer::create::<D>), errors: Some(D::ERRORS) }
+}
+
+/// A route of responses, which are kept.
+const fn responses(path: &'static str, methods: fn() -> MethodRouter<Edge>) -> Row {
+    Row { path, methods, errors: Some(Responses::ERRORS) }
 }
 
 /// In whose words a request of the path is answered when something is wrong.

@@ -1,8 +1,8 @@
 //! The pure mapping between what clients speak and the contract. Nothing here waits, reads a clock or makes up an id:
 //! bytes and events go in, bytes and messages come out.
 //!
-//! A [`Dialect`] is a folder: [`chat`] for chat completions, [`messages`] for Anthropic's messages. Its request is read
-//! with [`Dialect::parse`] and taken on with [`Request::accept`], which gives an [`Accepted`] with the contract's request
+//! A [`Dialect`] is a folder: [`chat`] for chat completions, [`responses`] for OpenAI's responses, [`messages`] for
+//! Anthropic's messages. Its request is read with [`Dialect::parse`] and taken on with [`Request::accept`], which gives an [`Accepted`] with the contract's request
 //! in it, or a [`Rejection`] that names the field at fault. The events of the turn go into a [`Writer`] (server-sent
 //! events) or a [`Fold`] (one JSON object), both made by the request's [`Plan`]. What fails is a [`Problem`]: status,
 //! headers and body before the first byte, an error at the end of the stream after it. What dialects share has files of
@@ -38,6 +38,7 @@
 mod calls;
 pub mod chat;
 mod checks;
+mod content;
 mod dialect;
 pub mod error;
 mod fields;
@@ -49,7 +50,9 @@ pub mod messages;
 pub mod models;
 pub mod parameters;
 mod parts;
+mod raw;
 mod rejection;
+pub mod responses;
 mod tools;
 mod usage;
 
@@ -58,4 +61,5 @@ pub use error::{ErrorStyle, Problem, errors_markdown_rows};
 pub use fields::FieldNames;
 pub use images::{FetchedImages, MAX_IMAGE_BYTES, RemoteImage};
 pub use parameters::parameters_markdown;
+pub use raw::Json;
 pub use rejection::Rejection;

@@ -65,6 +65,11 @@ impl Incoming {
         Ok(Self { body, caller: Caller { headers: head.headers, conversation } })
     }
 
+    /// Who asks.
+    pub(crate) fn caller(&self) -> &Caller {
+        &self.caller
+    }
+
     /// What is needed once the body is mapped: a conversation may be large.
     pub(crate) fn without_body(self) -> Caller {
         self.caller

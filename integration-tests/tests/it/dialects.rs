@@ -2,7 +2,9 @@
 //! failures, limits and leaving are the same but for their words.
 
 mod alike;
+mod kept;
 pub(crate) mod messages;
+mod responses;
 mod speaker;
 mod talk;
 

@@ -160,9 +160,11 @@ pub fn code(reason: ErrorReason) -> Code {
         | R::UnsupportedMediaType
         | R::MalformedMessage
         | R::ContextTooLong => Code::InvalidArgument,
-        R::MessageTypeNotFound | R::ModelNotFound | R::CredentialNotFound | R::LeaseNotFound => {
-            Code::NotFound
-        }
+        R::MessageTypeNotFound
+        | R::ModelNotFound
+        | R::ResponseNotFound
+        | R::CredentialNotFound
+        | R::LeaseNotFound => Code::NotFound,
         R::RouteNotFound | R::MethodNotAllowed | R::MethodNotFound => Code::Unimplemented,
         R::ApiKeyInvalid | R::AdminKeyInvalid => Code::Unauthenticated,
         R::AdminNotAllowed => Code::PermissionDenied,
@@ -175,7 +177,9 @@ pub fn code(reason: ErrorReason) -> Code {
         | R::Overloaded
         | R::ShuttingDown
         | R::ServiceUnreachable => Code::Unavailable,
-        R::UpstreamRejected | R::ProviderKeyRejected => Code::FailedPrecondition,
+        R::PreviousResponseNotFound | R::UpstreamRejected | R::ProviderKeyRejected => {
+            Code::FailedPrecondition
+        }
         R::ConversationBusy => Code::Aborted,
         R::CredentialExists => Code::AlreadyExists,
         R::UpstreamTimeout | R::DeadlinePassed => Code::DeadlineExceeded,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use warp2api_gateway::{ApiKeys, GatewayConfig, KeepAliveForm, RemoteImages};
+use warp2api_gateway::{ApiKeys, GatewayConfig, KeepAliveForm, KeptLimits, RemoteImages};
 use warp2api_rpc::AdminKeys;
 use warp2api_rpc::endpoint::Place;
 use warp2api_rpc::http_endpoint::RemoteHttp;
@@ -200,6 +200,7 @@ impl Config {
                     "keepalive_form",
                     &[("comment", KeepAliveForm::Comment), ("chunk", KeepAliveForm::Chunk)],
                 ),
+                responses: responses(&mut read),
                 ..GatewayConfig::default()
             },
             drain_timeout: read.seconds(|s| &mut s.drain_timeout, "drain_timeout", Duration::from_secs(30)),
@@ -238,6 +239,15 @@ fn resume(read: &mut Reader) -> ResumeLimits {
         ),
         bytes: read.number(|s| &mut s.resume_bytes, "resume_bytes", defaults.bytes),
         idle: read.seconds(|s| &mut s.resume_idle, "resume_idle", defaults.idle),
+    }
+}
+
+fn responses(read: &mut Reader) -> KeptLimits {
+    let defaults = KeptLimits::default();
+    KeptLimits {
+        count: read.number(|s| &mut s.responses_count, "responses_count", defaults.count),
+        bytes: read.number(|s| &mut s.responses_bytes, "responses_bytes", defaults.bytes),
+        time: read.seconds(|s| &mut s.responses_ttl, "responses_ttl", defaults.time),
     }
 }
 

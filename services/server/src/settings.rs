@@ -164,6 +164,13 @@ settings! {
     resume_bytes: "W2A_RESUME_BYTES", Plain;
     /// Seconds that one is kept after its last turn. Default: 3600.
     resume_idle: "W2A_RESUME_IDLE", Plain;
+    /// How many responses of `/v1/responses` are kept in memory, to be gone on after by `previous_response_id`; 0 for
+    /// none. Default: 1000.
+    responses_count: "W2A_RESPONSES_COUNT", Plain;
+    /// The most bytes in all of them together. Default: 67108864.
+    responses_bytes: "W2A_RESPONSES_BYTES", Plain;
+    /// Seconds that one is kept. Default: 86400.
+    responses_ttl: "W2A_RESPONSES_TTL", Plain;
     /// Seconds until the first event of the upstream. Default: 120.
     first_event_timeout: "W2A_FIRST_EVENT_TIMEOUT", Plain;
     /// Seconds between two events of the upstream. Default: 300.

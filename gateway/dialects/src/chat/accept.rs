@@ -3,7 +3,6 @@
 //!
 //! The table in [`crate::parameters`] says the same in words, and a test holds the two together.
 
-mod content;
 mod messages;
 mod tools;
 
@@ -11,13 +10,14 @@ use warp2api_proto::warp_chat::v1::{Delivery, Limits, StreamChatRequest};
 
 use self::messages::FunctionCalls;
 use super::answer::{CallStyle, Plan};
-use super::request::{ChatCompletionRequest, ContentPart, FreeForm};
+use super::request::{ChatCompletionRequest, FreeForm};
 use crate::checks::{effort, flag, integer, named_model, other, real, word};
+use crate::content::{self, Reader};
 use crate::dialect::{Accepted, Request};
 use crate::fields::FieldNames;
 use crate::ignored::Ignored;
 use crate::images::{FetchedImages, Images, MAX_IMAGES, RemoteImage};
-use crate::json::{Object, Text, TextOrList, TextOrObject};
+use crate::json::{Object, Text, TextOrList};
 use crate::rejection::Rejection;
 
 const FIELDS: FieldNames = FieldNames {
@@ -34,17 +34,8 @@ const MAX_STOP_SEQUENCES: usize = 4;
 /// What messages share while they are mapped.
 #[derive(Debug)]
 struct Context<'a> {
-    images: Images<'a>,
-    ignored: Ignored,
+    content: Reader<'a>,
     functions: FunctionCalls,
-}
-
-impl Context<'_> {
-    fn note_detail(&mut self, part: &ContentPart<'_>) {
-        let Some(TextOrObject::Object(image)) = &part.image_url else { return };
-        let asked = image.detail.as_ref().is_some_and(|detail| detail.as_str() != "auto");
-        self.ignored.note_if(asked, "messages.content.image_url.detail");
-    }
 }
 
 impl Request for ChatCompletionRequest<'_> {
@@ -53,7 +44,7 @@ impl Request for ChatCompletionRequest<'_> {
     fn remote_images(&self) -> Vec<RemoteImage> {
         let messages = self.messages.iter().flat_map(|messages| &messages.0).enumerate();
         let images = messages.flat_map(|(index, Object(message))| {
-            content::remote_images(message, &format!("messages[{index}]"))
+            content::remote_images(message.content.as_ref(), &format!("messages[{index}].content"))
         });
         images.take(MAX_IMAGES).collect()
     }
@@ -62,8 +53,7 @@ impl Request for ChatCompletionRequest<'_> {
         self.check_ranges()?;
         self.refuse()?;
         let mut context = Context {
-            images: Images::new(fetched),
-            ignored: self.ignored(),
+            content: Reader::new(Images::new(fetched), "messages.content.image_url.detail", self.ignored()),
             functions: FunctionCalls::default(),
         };
 
@@ -74,7 +64,7 @@ impl Request for ChatCompletionRequest<'_> {
         for (index, Object(message)) in messages.0.iter().enumerate() {
             mapped.push(messages::message(message, &format!("messages[{index}]"), &mut context)?);
         }
-        let tools = tools::tools(self, &mut context.ignored)?;
+        let tools = tools::tools(self, &mut context.content.ignored)?;
         let tool_choice = tools::tool_choice(self, &tools)?;
         let stream = flag(self.stream);
         let options = self.stream_options.as_ref().map(|options| &options.0);
@@ -94,7 +84,7 @@ impl Request for ChatCompletionRequest<'_> {
                 resume: None,
             },
             stream,
-            ignored: context.ignored.into_names(),
+            ignored: context.content.ignored.into_names(),
             fields: FIELDS,
             plan: Plan {
                 model: named_model(self.model.as_ref()).to_owned(),

@@ -9,7 +9,7 @@ mod tool;
 use serde::de::{IgnoredAny, MapAccess};
 use serde_json::value::RawValue;
 
-pub(super) use message::{CalledFunction, ContentPart, Message, ToolCall};
+pub(super) use message::{CalledFunction, Message, ToolCall};
 pub(super) use tool::{AllowedTools, Function, Named, Tool, ToolChoice};
 
 use crate::json::{

@@ -78,6 +78,8 @@ pub(super) fn openai(reason: ErrorReason) -> Words {
         R::ApiKeyInvalid => row(401, "authentication_error", "invalid_api_key", Never),
         R::AdminKeyInvalid => row(401, "authentication_error", "invalid_admin_key", AsUsual),
         R::AdminNotAllowed => row(403, "permission_error", "admin_not_allowed", AsUsual),
+        R::ResponseNotFound => row(404, INVALID, "response_not_found", AsUsual),
+        R::PreviousResponseNotFound => row(400, INVALID, "previous_response_not_found", AsUsual),
         R::UnsupportedMediaType => row(415, INVALID, "unsupported_media_type", AsUsual),
         R::ConversationBusy => row(409, INVALID, "conversation_busy", SOON),
 

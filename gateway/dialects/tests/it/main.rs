@@ -10,4 +10,5 @@ mod dialects;
 mod golden;
 mod messages;
 mod parameters;
+mod responses;
 mod support;

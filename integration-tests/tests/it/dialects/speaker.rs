@@ -7,6 +7,7 @@ use warp2api_integration_tests::{House, json_of};
 use warp2api_proto::error::v1::ErrorReason;
 
 use super::messages::MESSAGES;
+use super::responses::RESPONSES;
 use super::talk::{self, Talk};
 
 /// A dialect.
@@ -35,7 +36,7 @@ pub(crate) struct Speaker {
 }
 
 /// Every dialect.
-pub(crate) const SPEAKERS: &[Speaker] = &[CHAT, MESSAGES];
+pub(crate) const SPEAKERS: &[Speaker] = &[CHAT, RESPONSES, MESSAGES];
 
 /// What a client knows when an answer is over.
 #[derive(Debug, Clone, PartialEq, Default)]

@@ -6,9 +6,9 @@ use std::collections::{HashMap, VecDeque};
 use warp2api_proto::warp_chat::v1::{Message as Mapped, Part, Role, ToolCall as MappedCall, ToolResult};
 
 use super::Context;
-use super::content::{self, Vocabulary};
 use crate::chat::request::{CalledFunction, Message, ToolCall};
 use crate::checks::present;
+use crate::content::Vocabulary;
 use crate::json::{Object, Text, read};
 use crate::parts;
 use crate::rejection::Rejection;
@@ -37,6 +37,17 @@ impl FunctionCalls {
     }
 }
 
+impl Context<'_> {
+    fn said(
+        &mut self,
+        message: &Message<'_>,
+        path: &str,
+        vocabulary: Vocabulary,
+    ) -> Result<Vec<Part>, Rejection> {
+        self.content.parts(message.content.as_ref(), &format!("{path}.content"), vocabulary)
+    }
+}
+
 /// Maps the message at `path`.
 pub(super) fn message(
     message: &Message<'_>,
@@ -45,9 +56,9 @@ pub(super) fn message(
 ) -> Result<Mapped, Rejection> {
     let role = message.role.as_ref().map(Text::as_str).unwrap_or_default();
     let (role, parts) = match role {
-        "system" => (Role::System, content::content(message, path, Vocabulary::Text, context)?),
-        "developer" => (Role::Developer, content::content(message, path, Vocabulary::Text, context)?),
-        "user" => (Role::User, content::content(message, path, Vocabulary::TextAndImages, context)?),
+        "system" => (Role::System, context.said(message, path, Vocabulary::Text)?),
+        "developer" => (Role::Developer, context.said(message, path, Vocabulary::Text)?),
+        "user" => (Role::User, context.said(message, path, Vocabulary::TextAndImages)?),
         "assistant" => (Role::Assistant, assistant(message, path, context)?),
         "tool" => {
             let id = present(message.tool_call_id.as_ref(), path, "tool_call_id")?.to_owned();
@@ -66,7 +77,7 @@ pub(super) fn message(
         }
     };
     let named = message.name.as_ref().is_some_and(|name| !name.as_str().is_empty());
-    context.ignored.note_if(named && role != Role::Tool, "messages.name");
+    context.content.ignored.note_if(named && role != Role::Tool, "messages.name");
     Ok(Mapped { role: role.into(), parts })
 }
 
@@ -76,7 +87,7 @@ fn assistant(message: &Message<'_>, path: &str, context: &mut Context<'_>) -> Re
     }
     let mut said = Vec::new();
     said.extend(thinking(message).map(|text| parts::reasoning(&text.0)));
-    said.extend(content::content(message, path, Vocabulary::TextAndReasoning, context)?);
+    said.extend(context.said(message, path, Vocabulary::TextAndReasoning)?);
     let refusal = message.refusal.as_ref().map(Text::as_str).filter(|text| !text.is_empty());
     said.extend(refusal.map(parts::text));
     if let Some(Object(call)) = &message.function_call {
@@ -123,6 +134,6 @@ fn result(
     path: &str,
     context: &mut Context<'_>,
 ) -> Result<Part, Rejection> {
-    let said = content::content(message, path, Vocabulary::TextAndImages, context)?;
+    let said = context.said(message, path, Vocabulary::TextAndImages)?;
     Ok(parts::result(ToolResult { tool_call_id, parts: said, error: false }))
 }

@@ -3,13 +3,14 @@
 use serde_json::value::RawValue;
 
 use super::FreeForm;
-use crate::json::{List, Object, Text, TextOrList, TextOrObject, entries};
+use crate::content::Content;
+use crate::json::{List, Object, Text, entries};
 
 /// One message of the conversation, of any role.
 #[derive(Debug, Default)]
 pub(crate) struct Message<'a> {
     pub(crate) role: Option<Text<'a>>,
-    pub(crate) content: Option<TextOrList<'a, Object<ContentPart<'a>>>>,
+    pub(crate) content: Option<Content<'a>>,
     pub(crate) name: Option<Text<'a>>,
     pub(crate) tool_calls: Option<List<Object<ToolCall<'a>>>>,
     pub(crate) tool_call_id: Option<Text<'a>>,
@@ -32,36 +33,6 @@ entries!(Message<'de> {
     "reasoning_content" => reasoning_content,
     "reasoning" => reasoning,
     "audio" => audio,
-});
-
-/// One part of a message's content, of any type.
-#[derive(Debug, Default)]
-pub(crate) struct ContentPart<'a> {
-    pub(crate) kind: Option<Text<'a>>,
-    pub(crate) text: Option<Text<'a>>,
-    pub(crate) refusal: Option<Text<'a>>,
-    pub(crate) thinking: Option<Text<'a>>,
-    pub(crate) image_url: Option<TextOrObject<'a, ImageUrl<'a>>>,
-}
-
-entries!(ContentPart<'de> {
-    "type" => kind,
-    "text" => text,
-    "refusal" => refusal,
-    "thinking" => thinking,
-    "image_url" => image_url,
-});
-
-/// Where an image is, and how closely to look at it.
-#[derive(Debug, Default)]
-pub(crate) struct ImageUrl<'a> {
-    pub(crate) url: Option<Text<'a>>,
-    pub(crate) detail: Option<Text<'a>>,
-}
-
-entries!(ImageUrl<'de> {
-    "url" => url,
-    "detail" => detail,
 });
 
 /// A call an assistant message made.
