@@ -20,7 +20,7 @@ use warp2api_integration_tests::{House, Topology, ask, received, wait};
 const NOT_PUBLIC: &str = "the URL does not lead to a public address, and images are fetched from those only";
 
 /// A server with images, and how often it was asked.
-struct Site {
+pub(crate) struct Site {
     address: std::net::SocketAddr,
     asked: Arc<AtomicUsize>,
     _server: JoinSet<()>,
@@ -42,7 +42,7 @@ impl Site {
     }
 
     /// One with a PNG of every byte there is, a GIF, and a way to each.
-    async fn with_images() -> Self {
+    pub(crate) async fn with_images() -> Self {
         let router = Router::new()
             .route("/every-byte.png", get(async || ([("content-type", "text/plain")], png())))
             .route("/small", get(async || GIF))
@@ -50,11 +50,11 @@ impl Site {
         Self::serve(router).await
     }
 
-    fn url(&self, path: &str) -> String {
+    pub(crate) fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
     }
 
-    fn asked(&self) -> usize {
+    pub(crate) fn asked(&self) -> usize {
         self.asked.load(Ordering::SeqCst)
     }
 }

@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use warp2api_gateway::RemoteImages;
 use warp2api_integration_tests::{House, json_of, received};
 use warp2api_upstream_sim::{Part, Refusal, Scenario, ToolCall};
 
 use crate::dialects::messages::events;
+use crate::images::Site;
 
 fn ask(content: impl Into<Value>) -> Value {
     json!({ "model": "auto", "max_tokens": 1000, "messages": [{ "role": "user", "content": content.into() }] })
@@ -306,4 +308,32 @@ async fn the_field_at_fault_is_the_callers_own() {
     let message = answer["error"]["message"].as_str().unwrap();
     assert!(message.starts_with("messages[1]: "), "{message}");
     house.close().await;
+}
+
+#[tokio::test]
+async fn images_on_the_network_are_fetched_where_the_operator_has_it_and_never_for_a_count() {
+    let site = Site::with_images().await;
+    let image = json!({ "type": "image", "source": { "type": "url", "url": site.url("/small") } });
+    let result = json!({ "type": "tool_result", "tool_use_id": "none", "content": [image] });
+    let body = ask(json!([result, { "type": "text", "text": "look" }, image]));
+
+    let closed = House::start().await;
+    let answer = json_of(post(&closed, &body).await).await;
+    let message = answer["error"]["message"].as_str().unwrap();
+    assert!(message.starts_with("messages[0].content[0].content[0].source.url: "), "{message}");
+    closed.close().await;
+
+    let open = House::builder()
+        .tune(|config| config.gateway.remote_images = RemoteImages::PublicAndLoopback)
+        .start()
+        .await;
+    let count = open.request("POST", "/v1/messages/count_tokens").body(body.to_string());
+    let count = json_of(count.send().await.unwrap()).await;
+    assert!(count["input_tokens"].as_u64().unwrap() > 2 * 1600, "{count}");
+    assert_eq!(site.asked(), 0);
+    whole(&open, &body).await;
+    assert_eq!(site.asked(), 1, "each URL once");
+    let lines = received::conversation(&open.last_request());
+    assert!(lines.iter().filter(|line| line.contains("image/gif:")).count() == 2, "{lines:?}");
+    open.close().await;
 }
