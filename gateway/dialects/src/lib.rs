@@ -2,11 +2,11 @@
 //! bytes and events go in, bytes and messages come out.
 //!
 //! A [`Dialect`] is a folder: [`chat`] for chat completions, [`responses`] for OpenAI's responses, [`messages`] for
-//! Anthropic's messages. Its request is read with [`Dialect::parse`] and taken on with [`Request::accept`], which gives an [`Accepted`] with the contract's request
-//! in it, or a [`Rejection`] that names the field at fault. The events of the turn go into a [`Writer`] (server-sent
-//! events) or a [`Fold`] (one JSON object), both made by the request's [`Plan`]. What fails is a [`Problem`]: status,
-//! headers and body before the first byte, an error at the end of the stream after it. What dialects share has files of
-//! its own beside the folders.
+//! Anthropic's messages. Its request is read with [`Dialect::parse`] and taken on with [`Request::accept`], which gives
+//! an [`Accepted`] with the contract's request in it, or a [`Rejection`] that names the field at fault. The events of the
+//! turn go into a [`Writer`] (server-sent events) or a [`Fold`] (one JSON object), both made by the request's [`Plan`].
+//! What fails is a [`Problem`]: status, headers and body before the first byte, an error at the end of the stream after
+//! it. What dialects share has files of its own beside the folders.
 //!
 //! ```
 //! use bytes::BytesMut;
