@@ -1,9 +1,10 @@
 //! The contract of Warp2Api: every service and message, generated from the `.proto` files beside this one.
 //!
-//! What is written by hand here are three things generated code cannot do: JSON values that keep the order of their
-//! keys ([`value`]), upstream messages that pass through untouched ([`opaque`]), and a lease whose `Debug` shows no
-//! secret.
+//! What is written by hand here are four things generated code cannot do: JSON values that keep the order of their
+//! keys ([`value`]), upstream messages that pass through untouched ([`opaque`]), names for the upstream's events
+//! ([`event_type`]), and a lease whose `Debug` shows no secret.
 
+pub mod event_type;
 mod lease;
 pub mod opaque;
 #[cfg(test)]

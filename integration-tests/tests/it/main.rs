@@ -20,6 +20,7 @@ mod images;
 mod large;
 mod leaving;
 mod messages;
+mod monitor;
 mod original_send;
 mod renewal;
 mod rest;

@@ -67,6 +67,12 @@ impl CallContext {
         self.headers.get(&REQUEST_ID)?.to_str().ok()
     }
 
+    /// The trace id of the call, 32 hexadecimal digits, if there is one.
+    pub fn trace_id(&self) -> Option<&str> {
+        let id = self.headers.get(&TRACE_HEADERS[0])?.to_str().ok()?.split('-').nth(1)?;
+        (id.len() == 32 && id.bytes().all(|b| b.is_ascii_hexdigit())).then_some(id)
+    }
+
     /// How long until the deadline; zero once it has passed.
     pub fn remaining(&self, now: Instant) -> Option<Duration> {
         self.deadline.map(|deadline| deadline.saturating_duration_since(now))

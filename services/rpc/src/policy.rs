@@ -30,6 +30,9 @@ pub const METHODS: &[(&str, Access)] = &[
     ("/warp2api.warp_chat.v1.WarpChat/StreamWarp", Access::Service),
     ("/warp2api.warp_chat.v1.WarpChat/ListChatModels", Access::Open),
     ("/warp2api.warp_chat.v1.WarpChat/GetChatModel", Access::Open),
+    ("/warp2api.warp_chat.v1.WarpChat/WatchExchanges", Access::Admin),
+    ("/warp2api.warp_chat.v1.WarpChat/ListExchanges", Access::Admin),
+    ("/warp2api.warp_chat.v1.WarpChat/GetExchange", Access::Admin),
 ];
 
 /// The callers the method at this path is for. `None` for methods that are not ours, such as health and reflection.

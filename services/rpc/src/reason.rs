@@ -163,6 +163,7 @@ pub fn code(reason: ErrorReason) -> Code {
         R::MessageTypeNotFound
         | R::ModelNotFound
         | R::ResponseNotFound
+        | R::ExchangeNotFound
         | R::CredentialNotFound
         | R::LeaseNotFound => Code::NotFound,
         R::RouteNotFound | R::MethodNotAllowed | R::MethodNotFound => Code::Unimplemented,

@@ -21,7 +21,7 @@ use warp2api_token_pool::clock::SystemClock;
 use warp2api_token_pool::view::PoolStatus;
 use warp2api_token_pool::{Kind, NewCredential, Pool, Secret, Store, Tier, TokenExchange, TokenPoolService};
 use warp2api_upstream_sim::EmbeddedCredential;
-use warp2api_warp_chat::WarpChatService;
+use warp2api_warp_chat::{Feed, WarpChatService};
 
 use crate::bridge;
 use crate::config::{Config, Role, UpstreamChoice};
@@ -34,6 +34,7 @@ pub struct App {
     bridge: Option<(Listener, axum::Router, Health)>,
     upstream: Option<(Listener, axum::Router)>,
     pool: Option<(Pool, PoolStatus)>,
+    feed: Option<Feed>,
     shutdown: Shutdown,
 }
 
@@ -87,9 +88,11 @@ impl App {
             pool = Some((built, status));
         }
         let mut chat_endpoint = None;
+        let mut feed = None;
         if role == Role::WarpChat || role == Role::All && config.places.warp_chat == Place::Local {
             let pool = here_or_there(pool_endpoint, &config.places.token_pool)?;
             let service = WarpChatService::new(config.chat.clone(), http, pool, shutdown.tasks.clone())?;
+            feed = Some(service.feed().clone());
             let server = WarpChatServer::new(service)
                 .max_decoding_message_size(MAX_MESSAGE_BYTES)
                 .max_encoding_message_size(MAX_MESSAGE_BYTES);
@@ -141,7 +144,7 @@ impl App {
             }
             (None, _) => None,
         };
-        Ok(Self { config, edge, bridge, upstream, pool, shutdown })
+        Ok(Self { config, edge, bridge, upstream, pool, feed, shutdown })
     }
 
     /// Where the house will listen.
@@ -173,7 +176,7 @@ impl App {
 
     /// Opens the doors.
     pub fn spawn(self) -> Running {
-        let Self { config, edge, bridge, upstream, pool, shutdown } = self;
+        let Self { config, edge, bridge, upstream, pool, feed, shutdown } = self;
         let pool = pool.map(|(pool, _)| pool);
         let tasks = &shutdown.tasks;
         let background = CancellationToken::new();
@@ -188,7 +191,7 @@ impl App {
         for (listener, router) in edge.into_iter().chain(upstream) {
             tasks.spawn(serve(listener, router, ServeConfig::default(), shutdown.clone()));
         }
-        Running { shutdown, background, health, pool, drain_timeout: config.drain_timeout }
+        Running { shutdown, background, health, pool, feed, drain_timeout: config.drain_timeout }
     }
 }
 
@@ -199,6 +202,7 @@ pub struct Running {
     background: CancellationToken,
     health: Option<Health>,
     pool: Option<Pool>,
+    feed: Option<Feed>,
     drain_timeout: std::time::Duration,
 }
 
@@ -209,6 +213,8 @@ impl Running {
         if let Some(health) = &self.health {
             health.set_not_serving().await;
         }
+        // Watches never end by themselves.
+        self.feed.iter().for_each(Feed::close);
         self.shutdown.drain.cancel();
         self.background.cancel();
         self.shutdown.tasks.close();

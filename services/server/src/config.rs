@@ -10,8 +10,8 @@ use warp2api_rpc::listener::Address;
 use warp2api_token_pool::settings::CredentialSettings;
 use warp2api_token_pool::{NewCredential, PoolConfig};
 use warp2api_upstream_sim::Simulator;
-use warp2api_warp_chat::ChatConfig;
 use warp2api_warp_chat::config::{History, OnQuota, ResumeLimits, ToolForm};
+use warp2api_warp_chat::{ChatConfig, FeedConfig};
 
 use crate::read::{Problems, Reader};
 use crate::settings::Settings;
@@ -184,6 +184,7 @@ impl Config {
                 client: client_headers(&mut read),
                 clocks: clocks(&mut read),
                 resume: resume(&mut read),
+                feed: feed(&mut read),
                 ..defaults
             },
             gateway: GatewayConfig {
@@ -226,6 +227,15 @@ impl Config {
             )]));
         }
         Ok(())
+    }
+}
+
+fn feed(read: &mut Reader) -> FeedConfig {
+    let defaults = FeedConfig::default();
+    FeedConfig {
+        capture: read.flag(|s| &mut s.capture, "capture"),
+        bytes: read.number(|s| &mut s.monitor_bytes, "monitor_bytes", defaults.bytes),
+        ..defaults
     }
 }
 

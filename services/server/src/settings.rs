@@ -91,6 +91,11 @@ settings! {
     /// The keys that change and show credentials, separated by commas, each perhaps `name=key`; names go to the audit
     /// trail. Default: none, and only a gRPC address that others cannot reach answers.
     admin_key: "W2A_ADMIN_KEY", Secret;
+    /// Whether what is asked and answered is kept for operators to see, in memory, and told to those who watch:
+    /// `true` or `false`. Default: false, only sizes and times are.
+    capture: "W2A_CAPTURE", Plain;
+    /// The most bytes of what happened in chats that are kept for operators. Default: 8388608.
+    monitor_bytes: "W2A_MONITOR_BYTES", Plain;
     /// Whether the edge may be open to all on an address that others can reach: `true` or `false`. Default: false.
     allow_open: "W2A_ALLOW_OPEN", Plain;
 

@@ -129,6 +129,7 @@ impl Open<'_> {
                         expire_time: after(wall, duration),
                         refreshable: entry.kind.is_refreshable(),
                         probe: probes || entry.state.readiness(wall) == Readiness::HalfOpen,
+                        waited: Duration::ZERO,
                     }))
                 }
             }

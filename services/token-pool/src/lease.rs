@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fmt;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
 
@@ -30,6 +30,8 @@ pub struct Lease {
     /// Whether others wait to hear how this one fares: its holder should report as soon as it knows, with
     /// [`Report::continues`](crate::Report::continues).
     pub probe: bool,
+    /// How long its caller waited for a slot.
+    pub waited: Duration,
 }
 
 /// Names a lease. Cannot be guessed.
@@ -266,6 +268,7 @@ mod tests {
             expire_time: SystemTime::UNIX_EPOCH,
             refreshable: false,
             probe: false,
+            waited: Duration::ZERO,
         };
 
         assert!(!format!("{lease:?}").contains("planted"));

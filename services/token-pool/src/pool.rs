@@ -175,15 +175,17 @@ impl Pool {
             on_quota: request.on_quota,
         };
         let mut passed_over = false;
+        let mut waited = Duration::ZERO;
         loop {
-            let grant = match self.grant(wish.clone(), duration, deadline).await {
-                Ok(grant) => grant,
+            let (grant, queued) = match self.grant(wish.clone(), duration, deadline).await {
+                Ok(granted) => granted,
                 Err(error) if passed_over => return Err(error.after_failed_refresh()),
                 Err(error) => return Err(error),
             };
+            waited += queued;
             let credential = grant.credential.clone();
             if let Some(lease) = grant.into_lease().await? {
-                return Ok(lease);
+                return Ok(Lease { waited, ..lease });
             }
             passed_over = true;
             wish.excluded.push(credential);

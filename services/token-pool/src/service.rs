@@ -48,7 +48,9 @@ impl TokenPool for TokenPoolService {
         let time_left = CallContext::from_metadata(request.metadata(), now).remaining(now);
         let acquire = read_acquire(request.get_ref(), time_left)?;
         let lease = self.pool.acquire(acquire).await.map_err(status)?;
-        Ok(Response::new(AcquireCredentialResponse { lease: Some(convert::lease(lease)) }))
+        let waited = Some(lease.waited).filter(|waited| !waited.is_zero());
+        let wait_duration = waited.and_then(|waited| prost_types::Duration::try_from(waited).ok());
+        Ok(Response::new(AcquireCredentialResponse { lease: Some(convert::lease(lease)), wait_duration }))
     }
 
     async fn report_credential_outcome(

@@ -73,7 +73,8 @@ impl Pool {
         wish: Wish,
         duration: Duration,
         deadline: Instant,
-    ) -> Result<Grant, Error> {
+    ) -> Result<(Grant, Duration), Error> {
+        let asked = Instant::now();
         let turn = self.transact(move |open| match open.select(&wish) {
             Ok(chosen) => Ok(Turn::Now(open.grant(chosen, duration))),
             Err(Unavailable::AllBusy) if open.now < deadline => {
@@ -82,8 +83,8 @@ impl Pool {
             Err(unavailable) => Err(open.error(unavailable)),
         });
         match turn.await?? {
-            Turn::Now(grant) => Ok(grant),
-            Turn::Later(mut place) => place.wait(deadline).await,
+            Turn::Now(grant) => Ok((grant, Duration::ZERO)),
+            Turn::Later(mut place) => Ok((place.wait(deadline).await?, asked.elapsed())),
         }
     }
 }

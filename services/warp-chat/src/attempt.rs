@@ -14,8 +14,10 @@ use warp2api_rpc::HttpBody;
 
 use crate::config::{Clocks, after};
 use crate::error::TurnError;
+use crate::exchange::Observer;
 use crate::projection::Projection;
 use crate::sse::{SseDecoder, TooLarge};
+use crate::told::Told;
 use crate::warp::payload;
 
 /// An answer of the upstream being read.
@@ -25,6 +27,7 @@ pub(crate) struct Attempt<P: Projection> {
     /// The bytes of one event. Kept for its memory.
     event: Vec<u8>,
     projection: P,
+    observer: Observer,
     out: VecDeque<P::Item>,
     watch: Watch,
     body_ended: bool,
@@ -37,6 +40,7 @@ impl<P: Projection> Attempt<P> {
     pub(crate) fn new(
         body: HttpBody,
         projection: P,
+        observer: Observer,
         sent: Instant,
         clocks: Clocks,
         max_event_bytes: usize,
@@ -46,6 +50,7 @@ impl<P: Projection> Attempt<P> {
             decoder: SseDecoder::new(max_event_bytes),
             event: Vec::new(),
             projection,
+            observer,
             out: VecDeque::new(),
             watch: Watch::new(sent, clocks),
             body_ended: false,
@@ -59,6 +64,11 @@ impl<P: Projection> Attempt<P> {
             std::future::poll_fn(|cx| self.poll_read(cx)).await?;
         }
         Ok(())
+    }
+
+    /// What the caller was told, or is about to be.
+    pub(crate) fn told(&self) -> &Told {
+        self.projection.told()
     }
 
     /// The next item. `None` when the turn ended well.
@@ -117,13 +127,16 @@ impl<P: Projection> Attempt<P> {
             &mut dyn FnMut(&[u8]) -> Result<(), TurnError>,
         ) -> Result<(), TurnError>,
     ) -> Result<(), TurnError> {
-        let Self { decoder, event, projection, out, .. } = self;
+        let Self { decoder, event, projection, observer, out, .. } = self;
         decode(decoder, &mut |data| {
             if projection.is_over() {
                 return Ok(());
             }
-            payload::decode(data, event)
-                .map_err(|_| TurnError::malformed("the upstream sent an event that is not base64"))?;
+            payload::decode(data, event).map_err(|_| {
+                observer.malformed(data);
+                TurnError::malformed("the upstream sent an event that is not base64")
+            })?;
+            observer.event(event);
             projection.apply(event, out)
         })
     }
@@ -196,6 +209,7 @@ mod tests {
     use warp2api_rpc::TransportError;
 
     use super::*;
+    use crate::exchange::{About, Feed, FeedConfig};
     use crate::projection::WarpProjection;
 
     #[tokio::test]
@@ -225,8 +239,10 @@ mod tests {
         let frames =
             reads.map(|read| Ok::<_, TransportError>(Frame::data(Bytes::from_static(read.as_bytes()))));
         let body = StreamBody::new(futures_util::stream::iter(frames)).boxed_unsync();
+        let exchange = Feed::new(FeedConfig::default()).begin(About::warp(None, 0));
+        let (projection, observer) = (WarpProjection::default(), exchange.observer());
         let mut attempt =
-            Attempt::new(body, WarpProjection::default(), Instant::now(), Clocks::default(), 1 << 20);
+            Attempt::new(body, projection, observer, Instant::now(), Clocks::default(), 1 << 20);
 
         attempt.until_useful().await.unwrap();
         let mut items = 0;

@@ -15,6 +15,8 @@ pub(crate) fn after(start: Instant, delay: Duration) -> Instant {
     start.checked_add(delay.min(CENTURY)).unwrap_or(start)
 }
 
+use crate::exchange::FeedConfig;
+
 /// How chat turns run.
 #[derive(Debug, Clone)]
 pub struct ChatConfig {
@@ -43,6 +45,8 @@ pub struct ChatConfig {
     pub max_event_bytes: usize,
     /// How much is kept of conversations that callers go on with by a key.
     pub resume: ResumeLimits,
+    /// How much operators get to see of exchanges.
+    pub feed: FeedConfig,
 }
 
 /// How much is kept of conversations that callers go on with by a key. All of it is in memory.
@@ -187,6 +191,7 @@ impl Default for ChatConfig {
             retry_pause: Duration::from_millis(250),
             max_event_bytes: 64 * 1024 * 1024,
             resume: ResumeLimits::default(),
+            feed: FeedConfig::default(),
         }
     }
 }

@@ -13,6 +13,7 @@ use warp2api_rpc::{CallContext, Failure, GrpcEndpoint};
 
 use crate::config::OnQuota;
 use crate::error::TurnError;
+use crate::exchange::Exchange;
 use crate::trail;
 
 /// How long a report may take: the lease's expiry mends what is lost.
@@ -70,9 +71,10 @@ impl Lender {
         let (lender, context, span) = (self.clone(), context.clone(), span.clone());
         Box::pin(async move {
             let response = lender.pool.clone().acquire_credential(context.request(request)).await;
-            let lease = response.map_err(|status| Failure::from(&status))?.into_inner().lease;
-            let lease = lease.ok_or_else(|| Failure::bug("the pool answered without a lease"))?;
-            Ok(LeaseGuard { lender, context, span, lease: Some(lease) })
+            let response = response.map_err(|status| Failure::from(&status))?.into_inner();
+            let waited = response.wait_duration.and_then(|waited| Duration::try_from(waited).ok());
+            let lease = response.lease.ok_or_else(|| Failure::bug("the pool answered without a lease"))?;
+            Ok(LeaseGuard { lender, context, span, lease: Some(lease), waited: waited.unwrap_or_default() })
         })
     }
 }
@@ -85,12 +87,21 @@ pub(crate) struct LeaseGuard {
     /// The turn's.
     span: Span,
     lease: Option<Lease>,
+    /// How long the pool waited for a free slot.
+    waited: Duration,
 }
 
 impl LeaseGuard {
     /// The lease itself, until it was given back.
     pub(crate) fn lease(&self) -> Option<&Lease> {
         self.lease.as_ref()
+    }
+
+    /// Lets whoever watches see which credential it is.
+    pub(crate) fn show(&self, exchange: &Exchange) {
+        if let Some(lease) = &self.lease {
+            exchange.leased(lease, self.waited);
+        }
     }
 
     pub(crate) fn bearer(&self) -> &str {

@@ -8,6 +8,7 @@
 //!   tell the trace.
 //! - `upstream`: the POST. `attempt`: its body, read and watched.
 //! - [`sse`], [`warp::payload`], [`warp::events`]: bytes to events to what the caller sees.
+//! - `exchange`: what operators get to see of all this. `told`: an answer in numbers.
 //! - `limits`: stop sequences and token limits. `resume`: conversations that callers go on with by a key.
 //!
 //! All but `turn`, `lease`, `upstream`, `attempt` and the sessions of `resume` are pure.
@@ -17,6 +18,7 @@ mod attempt;
 pub mod config;
 mod conversation;
 pub mod error;
+pub mod exchange;
 mod image;
 mod lease;
 mod limits;
@@ -25,11 +27,13 @@ mod projection;
 mod resume;
 pub mod service;
 pub mod sse;
+mod told;
 pub mod trail;
 mod turn;
 mod upstream;
 pub mod warp;
 
 pub use config::ChatConfig;
+pub use exchange::{Feed, FeedConfig};
 pub use service::WarpChatService;
 pub use upstream::UpstreamConfigError;

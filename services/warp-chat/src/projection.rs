@@ -16,6 +16,7 @@ use warp2api_proto::warp_chat::v1::stream_chat_response::Event;
 
 use crate::error::TurnError;
 use crate::limits::Limiter;
+use crate::told::Told;
 use crate::warp::events::Reducer;
 use crate::warp::finish::quota_exhausted;
 
@@ -36,6 +37,9 @@ pub trait Projection: Send + Unpin + 'static {
     /// Whether the turn is over: nothing more is to be read.
     fn is_over(&self) -> bool;
 
+    /// What the caller was told, or is about to be.
+    fn told(&self) -> &Told;
+
     /// Sees an item on its way to the caller.
     fn hand_over(&mut self, _item: &Self::Item) {}
 }
@@ -45,13 +49,14 @@ pub trait Projection: Send + Unpin + 'static {
 pub(crate) struct ChatProjection {
     reducer: Reducer,
     limiter: Limiter,
-    /// What the reducer tells, before the limits. Kept for its memory.
-    told: VecDeque<Event>,
+    /// What the reducer says, before the limits. Kept for its memory.
+    said: VecDeque<Event>,
+    told: Told,
 }
 
 impl ChatProjection {
     pub(crate) fn new(reducer: Reducer, limiter: Limiter) -> Self {
-        Self { reducer, limiter, told: VecDeque::new() }
+        Self { reducer, limiter, said: VecDeque::new(), told: Told::default() }
     }
 
     /// Whether a limit ended the answer before the upstream did.
@@ -69,9 +74,12 @@ impl Projection for ChatProjection {
 
     fn apply(&mut self, event: &[u8], out: &mut VecDeque<Self::Item>) -> Result<(), TurnError> {
         let event = decode(event)?;
-        let applied = self.reducer.apply(event, &mut self.told);
-        for event in self.told.drain(..) {
-            self.limiter.pass(event, &mut |event| out.push_back(StreamChatResponse { event: Some(event) }));
+        let applied = self.reducer.apply(event, &mut self.said);
+        for event in self.said.drain(..) {
+            self.limiter.pass(event, &mut |event| {
+                self.told.chat(&event);
+                out.push_back(StreamChatResponse { event: Some(event) });
+            });
         }
         // What a limit has ended stays ended, whatever the upstream says afterwards.
         if self.limiter.has_ended() { Ok(()) } else { applied }
@@ -84,6 +92,10 @@ impl Projection for ChatProjection {
     fn is_over(&self) -> bool {
         self.limiter.has_ended() || self.reducer.is_finished()
     }
+
+    fn told(&self) -> &Told {
+        &self.told
+    }
 }
 
 /// The upstream's own events, untouched.
@@ -91,13 +103,16 @@ impl Projection for ChatProjection {
 pub struct WarpProjection {
     acted: bool,
     finished: bool,
+    told: Told,
 }
 
 impl Projection for WarpProjection {
     type Item = opaque::ResponseEvent;
 
     fn apply(&mut self, event: &[u8], out: &mut VecDeque<Self::Item>) -> Result<(), TurnError> {
-        match decode(event)?.r#type {
+        let decoded = decode(event)?;
+        self.told.warp(&decoded);
+        match decoded.r#type {
             Some(Type::ClientActions(_)) => self.acted = true,
             Some(Type::Finished(finished)) => {
                 self.finished = true;
@@ -117,6 +132,10 @@ impl Projection for WarpProjection {
 
     fn is_over(&self) -> bool {
         self.finished
+    }
+
+    fn told(&self) -> &Told {
+        &self.told
     }
 }
 

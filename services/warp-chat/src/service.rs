@@ -15,8 +15,9 @@ use warp2api_proto::warp_chat::v1::stream_chat_response::Started;
 use warp2api_proto::warp_chat::v1::tool_choice::Mode;
 use warp2api_proto::warp_chat::v1::warp_chat_server::WarpChat;
 use warp2api_proto::warp_chat::v1::{
-    GetChatModelRequest, GetChatModelResponse, ListChatModelsRequest, ListChatModelsResponse,
-    StreamChatRequest, Tool, ToolChoice,
+    GetChatModelRequest, GetChatModelResponse, GetExchangeRequest, GetExchangeResponse,
+    ListChatModelsRequest, ListChatModelsResponse, ListExchangesRequest, ListExchangesResponse,
+    StreamChatRequest, Tool, ToolChoice, WatchExchangesRequest,
 };
 use warp2api_proto::{opaque, value};
 use warp2api_rpc::{CallContext, Failure, GrpcEndpoint, HttpEndpoint, MAX_MESSAGE_BYTES};
@@ -24,6 +25,7 @@ use warp2api_rpc::{CallContext, Failure, GrpcEndpoint, HttpEndpoint, MAX_MESSAGE
 use crate::arrange::arrange;
 use crate::config::ChatConfig;
 use crate::conversation;
+use crate::exchange::{self, About, Exchange, Feed, Watch, Wish};
 use crate::lease::{Lender, Wanted};
 use crate::limits::Limiter;
 use crate::models::Models;
@@ -43,6 +45,7 @@ pub struct WarpChatService {
     turns: Arc<Turns>,
     models: Arc<Models>,
     conversations: Conversations,
+    feed: Feed,
 }
 
 impl WarpChatService {
@@ -63,8 +66,24 @@ impl WarpChatService {
             .max_encoding_message_size(MAX_MESSAGE_BYTES);
         let lender = Lender { pool, tasks };
         let conversations = Conversations::new(config.resume);
+        let feed = Feed::new(config.feed);
         let turns = Turns { config: Arc::new(config), upstream, lender };
-        Ok(Self { turns: Arc::new(turns), models: Arc::new(Models::built_in()), conversations })
+        Ok(Self { turns: Arc::new(turns), models: Arc::new(Models::built_in()), conversations, feed })
+    }
+
+    /// What operators get to see of exchanges.
+    pub fn feed(&self) -> &Feed {
+        &self.feed
+    }
+
+    fn begin(&self, context: &CallContext, about: About) -> Exchange {
+        let (request_id, trace_id) = (context.request_id(), context.trace_id());
+        let upstream = &self.turns.config.upstream_label;
+        self.feed.begin(about.along_with(
+            request_id.unwrap_or_default(),
+            trace_id.unwrap_or_default(),
+            upstream,
+        ))
     }
 
     fn prepare(&self, chat: StreamChatRequest) -> Result<Prepared, Failure> {
@@ -116,13 +135,17 @@ type WarpStream = TurnStream<WarpProjection>;
 impl WarpChat for WarpChatService {
     type StreamChatStream = ChatStream;
     type StreamWarpStream = WarpStream;
+    type WatchExchangesStream = Watch;
 
     async fn stream_chat(
         &self,
         request: Request<StreamChatRequest>,
     ) -> Result<Response<Self::StreamChatStream>, Status> {
         let context = CallContext::from_metadata(request.metadata(), Instant::now());
-        let Prepared { message, keeping, limiter, delivery, started } = self.prepare(request.into_inner())?;
+        let chat = request.into_inner();
+        let exchange = self.begin(&context, About::chat(&chat));
+        let prepared = self.prepare(chat).inspect_err(|failure| exchange.failed(failure))?;
+        let Prepared { message, keeping, limiter, delivery, started } = prepared;
         let wanted = keeping.as_ref().map_or_else(Wanted::default, |keeping| Wanted {
             preferred: keeping.credential().to_owned(),
             affinity_key: keeping.affinity_key(),
@@ -140,7 +163,7 @@ impl WarpChat for WarpChatService {
             let projection = KeptChat { chat, recorder: recorder.map(Box::new) };
             Sending { message, projection, resumed }
         };
-        let stream = self.turns.clone().open(context, wanted, plan).await?;
+        let stream = self.turns.clone().open(context, wanted, exchange, plan).await?;
         Ok(Response::new(stream))
     }
 
@@ -150,15 +173,19 @@ impl WarpChat for WarpChatService {
     ) -> Result<Response<Self::StreamWarpStream>, Status> {
         let context = CallContext::from_metadata(request.metadata(), Instant::now());
         let message = request.into_inner().bytes;
-        if warp::Request::decode(message.clone()).is_err() {
+        let decoded = warp::Request::decode(message.clone());
+        let exchange = self.begin(&context, About::warp(decoded.as_ref().ok(), message.len()));
+        if decoded.is_err() {
             let words = "the message is not a warp.multi_agent.v1.Request";
-            return Err(Failure::new(ErrorReason::MalformedMessage, words).into());
+            let failure = Failure::new(ErrorReason::MalformedMessage, words);
+            exchange.failed(&failure);
+            return Err(failure.into());
         }
         let plan = move |_: OnCredential<'_>| {
             let projection = WarpProjection::default();
             Sending { message: message.clone(), projection, resumed: false }
         };
-        let stream = self.turns.clone().open(context, Wanted::default(), plan).await?;
+        let stream = self.turns.clone().open(context, Wanted::default(), exchange, plan).await?;
         Ok(Response::new(stream))
     }
 
@@ -185,6 +212,28 @@ impl WarpChat for WarpChatService {
                 .with_metadata("model", id)
         })?;
         Ok(Response::new(GetChatModelResponse { chat_model: Some(chat_model) }))
+    }
+
+    async fn watch_exchanges(
+        &self,
+        request: Request<WatchExchangesRequest>,
+    ) -> Result<Response<Self::WatchExchangesStream>, Status> {
+        let wish = Wish::parse(request.into_inner())?;
+        Ok(Response::new(self.feed.watch(wish)?))
+    }
+
+    async fn list_exchanges(
+        &self,
+        request: Request<ListExchangesRequest>,
+    ) -> Result<Response<ListExchangesResponse>, Status> {
+        Ok(Response::new(exchange::list(&self.feed, request.into_inner())?))
+    }
+
+    async fn get_exchange(
+        &self,
+        request: Request<GetExchangeRequest>,
+    ) -> Result<Response<GetExchangeResponse>, Status> {
+        Ok(Response::new(exchange::get(&self.feed, &request.get_ref().name)?))
     }
 }
 

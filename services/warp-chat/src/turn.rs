@@ -23,6 +23,7 @@ use warp2api_rpc::{CallContext, Failure};
 use crate::attempt::Attempt;
 use crate::config::{ChatConfig, after};
 use crate::error::{Retry, TurnError};
+use crate::exchange::{Exchange, Observer};
 use crate::lease::{LeaseGuard, Lender, Terms, Wanted};
 use crate::projection::Projection;
 use crate::trail::{self, Trail};
@@ -61,19 +62,22 @@ pub(crate) struct Sending<P> {
 }
 
 impl Turns {
-    /// Runs attempts until one can be shown to the caller. `plan` says what to send on a credential.
+    /// Runs attempts until one can be shown to the caller. `plan` says what to send on a credential. `exchange` sees
+    /// it all and ends with it.
     pub(crate) async fn open<P: Projection>(
         self: Arc<Self>,
         context: CallContext,
         wanted: Wanted,
+        exchange: Exchange,
         plan: impl Fn(OnCredential<'_>) -> Sending<P>,
     ) -> Result<TurnStream<P>, Failure> {
         let mut trail = Trail::begin(context.request_id());
         let span = trail.span().clone();
-        let opened = self.attempts(&context, wanted, plan, &mut trail).instrument(span).await;
+        let opened = self.attempts(&context, wanted, &exchange, plan, &mut trail).instrument(span).await;
         match opened {
-            Ok((attempt, lease)) => Ok(TurnStream { attempt: Some(attempt), lease, trail }),
+            Ok((attempt, lease)) => Ok(TurnStream { attempt: Some(attempt), lease, trail, exchange }),
             Err(failure) => {
+                exchange.failed(&failure);
                 trail.failed(failure.reason);
                 Err(failure)
             }
@@ -84,6 +88,7 @@ impl Turns {
         &self,
         context: &CallContext,
         wanted: Wanted,
+        exchange: &Exchange,
         plan: impl Fn(OnCredential<'_>) -> Sending<P>,
         trail: &mut Trail,
     ) -> Result<(Attempt<P>, LeaseGuard), Failure> {
@@ -95,11 +100,18 @@ impl Turns {
         loop {
             let acquired = self.lease(context, &excluded, &wanted, trail).await;
             let mut lease = acquired.map_err(|failure| pool_ended(failure, last_error.take()))?;
+            lease.show(exchange);
             let error = loop {
                 let Sending { message, projection, resumed } =
                     plan(OnCredential { name: lease.credential(), afresh });
+                exchange.sent(&message);
                 let head = self.upstream.send(message, lease.bearer());
-                match attempt(head, projection, &self.config).await {
+                let answered = attempt(head, projection, exchange.observer(), &self.config).await;
+                match &answered {
+                    Ok(attempt) => exchange.answering(attempt.told()),
+                    Err(error) => exchange.attempt_failed(error),
+                }
+                match answered {
                     Ok(attempt) => {
                         trail.first_event();
                         lease.began();
@@ -128,6 +140,7 @@ impl Turns {
             let credential = lease.credential().to_owned();
             let renewable = lease.refreshable() && error.outcome == CredentialOutcome::Rejected;
             lease.give_back(&error).await;
+            exchange.leasing_again();
             if error.retry != Retry::NextCredential {
                 return Err(error.into());
             }
@@ -175,6 +188,7 @@ impl Turns {
 async fn attempt<P: Projection>(
     head: BoxFuture<'static, Result<Answer, TurnError>>,
     mut projection: P,
+    observer: Observer,
     config: &ChatConfig,
 ) -> Result<Attempt<P>, TurnError> {
     let sent = Instant::now();
@@ -185,7 +199,7 @@ async fn attempt<P: Projection>(
     if let Some(name) = answer.name {
         projection.name_upstream(name);
     }
-    let mut attempt = Attempt::new(answer.body, projection, sent, clocks, config.max_event_bytes);
+    let mut attempt = Attempt::new(answer.body, projection, observer, sent, clocks, config.max_event_bytes);
     attempt.until_useful().await?;
     Ok(attempt)
 }
@@ -208,6 +222,7 @@ pub struct TurnStream<P: Projection> {
     attempt: Option<Attempt<P>>,
     lease: LeaseGuard,
     trail: Trail,
+    exchange: Exchange,
 }
 
 impl<P: Projection> std::fmt::Debug for TurnStream<P> {
@@ -220,23 +235,32 @@ impl<P: Projection> Stream for TurnStream<P> {
     type Item = Result<P::Item, Status>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let Some(attempt) = &mut self.attempt else { return Poll::Ready(None) };
+        let this = &mut *self;
+        let Some(attempt) = &mut this.attempt else { return Poll::Ready(None) };
         let ended = match ready!(attempt.poll_item(cx)) {
-            Some(Ok(item)) => return Poll::Ready(Some(Ok(item))),
+            Some(Ok(item)) => {
+                this.exchange.told(attempt.told());
+                return Poll::Ready(Some(Ok(item)));
+            }
             Some(Err(error)) => Some(error),
-            None => None,
+            None => {
+                this.exchange.succeeded(attempt.told());
+                None
+            }
         };
-        self.attempt = None;
+        this.attempt = None;
         Poll::Ready(match ended {
             None => {
-                self.lease.finish(CredentialOutcome::Success, None, "");
-                self.trail.finished();
+                this.lease.finish(CredentialOutcome::Success, None, "");
+                this.trail.finished();
                 None
             }
             Some(error) => {
-                self.lease.finish(error.outcome, error.retry_after, &error.message);
-                self.trail.failed(error.reason);
-                Some(Err(Failure::from(error).into()))
+                this.lease.finish(error.outcome, error.retry_after, &error.message);
+                this.trail.failed(error.reason);
+                let failure = Failure::from(error);
+                this.exchange.failed(&failure);
+                Some(Err(failure.into()))
             }
         })
     }

@@ -82,6 +82,7 @@ pub(super) fn openai(reason: ErrorReason) -> Words {
         R::PreviousResponseNotFound => row(400, INVALID, "previous_response_not_found", AsUsual),
         R::UnsupportedMediaType => row(415, INVALID, "unsupported_media_type", AsUsual),
         R::ConversationBusy => row(409, INVALID, "conversation_busy", SOON),
+        R::ExchangeNotFound => row(404, INVALID, "exchange_not_found", AsUsual),
 
         R::CredentialNotFound => row(404, INVALID, "credential_not_found", AsUsual),
         R::NoCredentialAvailable => row(503, SERVER, "no_credential_available", A_MINUTE),

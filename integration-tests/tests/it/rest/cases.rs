@@ -83,5 +83,11 @@ fn warp_chat() -> Vec<Case> {
         stream(json!({"model": "chatModels/auto", "messages": []})).fails(),
         stream(chat("broken off")).script(Scenario::text("broken off").cut_after(8, Cut::Error)).fails(),
         stream(chat("out of credits")).script(Scenario::refuse(Refusal::out_of_credits())).fails(),
+        call("warp_chat.v1.WarpChat/ListExchanges", json!({"filter": {"state": "EXCHANGE_STATE_FAILED"}})),
+        call("warp_chat.v1.WarpChat/ListExchanges", json!({"pageToken": "of another list"})).fails(),
+        call("warp_chat.v1.WarpChat/GetExchange", json!({"name": "exchanges/1"})),
+        call("warp_chat.v1.WarpChat/GetExchange", json!({"name": "exchanges/nobody"})).fails(),
+        call("warp_chat.v1.WarpChat/WatchExchanges", json!({"historySize": 2, "snapshotOnly": true})),
+        call("warp_chat.v1.WarpChat/WatchExchanges", json!({"progressInterval": "0.001s"})).fails(),
     ]
 }

@@ -31,7 +31,9 @@ fn blank(value: &mut Value) {
     match value {
         Value::Object(object) => {
             let varies = |key: &str| {
-                ["conversationId", "upstreamRequestId", "etag"].contains(&key) || key.ends_with("Time")
+                ["conversationId", "requestId", "upstreamRequestId", "etag"].contains(&key)
+                    || key.ends_with("Time")
+                    || key.ends_with("Duration")
             };
             object.retain(|key, _| !varies(key));
             object.values_mut().for_each(blank);

@@ -21,6 +21,7 @@ use crate::arrange::Arranged;
 use crate::conversation::{self, Call, Item};
 use crate::error::TurnError;
 use crate::projection::{ChatProjection, Projection};
+use crate::told::Told;
 use crate::warp::request;
 
 /// What is kept of a conversation.
@@ -267,6 +268,10 @@ impl Projection for KeptChat {
 
     fn is_over(&self) -> bool {
         self.chat.is_over()
+    }
+
+    fn told(&self) -> &Told {
+        self.chat.told()
     }
 
     fn hand_over(&mut self, item: &Self::Item) {
