@@ -1,0 +1,146 @@
+// The status page in a real Chromium, against a running house on the embedded upstream: it loads, follows a chat live,
+// switches a credential off and on, works from the keyboard and on a phone, and says nothing on the console.
+//
+//     node page.mjs EDGE BRIDGE_WITH_KEY ADMIN_KEY [FOLDER]
+//
+// EDGE and BRIDGE_WITH_KEY are roots of one house, such as http://127.0.0.1:28889 and http://127.0.0.1:28888.
+// Pictures go into FOLDER, if there is one. CHROMIUM names the browser, /usr/bin/chromium unless it is set.
+
+import assert from 'node:assert/strict';
+
+import { chromium } from 'playwright-core';
+
+const [edge, bridge, key, folder] = process.argv.slice(2);
+const browser = await chromium.launch({
+  executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
+  args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'],
+});
+const complaints = [];
+const requests = [];
+
+async function open(options = {}, { withKey = true } = {}) {
+  const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...options });
+  if (withKey) await context.addInitScript((value) => sessionStorage.setItem('w2a-key', value), key);
+  const page = await context.newPage();
+  page.setDefaultTimeout(20_000);
+  page.on('console', (message) => message.type() === 'error' && complaints.push(message.text()));
+  page.on('pageerror', (error) => complaints.push(String(error)));
+  page.on('request', (request) => requests.push(request.url()));
+  await page.goto(`${bridge}/ui`);
+  return page;
+}
+
+const picture = async (page, name) => folder && (await page.screenshot({ path: `${folder}/${name}.png`, fullPage: true }));
+const live = (page) => page.locator('#connection[data-state=live]').waitFor();
+const row = (page, text) => page.locator('#table tbody tr', { hasText: text });
+
+async function chat(content, model = 'auto') {
+  const response = await fetch(`${edge}/v1/chat/completions`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ model, stream: true, messages: [{ role: 'user', content }] }),
+    signal: AbortSignal.timeout(30_000),
+  });
+  return response.text();
+}
+
+const checks = {
+  async withoutAKeyItAsksForOneAndShowsNothing() {
+    const page = await open({}, { withKey: false });
+    await page.locator('#key-dialog[open]').waitFor();
+    assert.equal(await row(page, '').count(), 0);
+    await page.fill('#key-value', key);
+    await page.press('#key-value', 'Enter');
+    await live(page);
+    // The refusals themselves are what the browser reports here.
+    complaints.splice(0, complaints.length, ...complaints.filter((text) => !/40[13]/.test(text)));
+    await page.context().close();
+  },
+
+  async aChatIsSeenWhileItRunsAndAfterItsEnd() {
+    const page = await open();
+    await live(page);
+    const said = chat('say slowly: one two three four five six seven eight', 'gpt-5');
+    await row(page, 'gpt-5').locator('.state.running').first().waitFor();
+    assert.match(await said, /\[DONE\]/);
+    await row(page, 'gpt-5').locator('.state.answered').first().waitFor();
+    assert.match(await page.textContent('#upstream'), /embedded/);
+    await page.waitForFunction(() => document.querySelector('#latency svg path')?.getAttribute('d')?.length > 0);
+    await picture(page, 'light');
+    await row(page, 'gpt-5').first().click();
+    await page.locator('#detail[open]').waitFor();
+    const facts = await page.textContent('#detail-body');
+    assert.match(facts, /Request id/);
+    assert.match(facts, /queue .* stream/);
+    await picture(page, 'detail');
+    await page.keyboard.press('Escape');
+    await page.locator('#detail:not([open])').waitFor({ state: 'attached' });
+    await page.context().close();
+  },
+
+  async aCredentialIsSwitchedOffAndComesBack() {
+    const page = await open();
+    await live(page);
+    const credential = page.locator('.credential').first();
+    await credential.getByRole('button', { name: 'Disable' }).click();
+    await page.locator('#confirm[open]').getByRole('button', { name: 'Yes' }).click();
+    await credential.locator('.state.disabled').waitFor();
+    assert.doesNotMatch(await chat('say exactly: nobody serves this'), /\[DONE\]/);
+    await credential.getByRole('button', { name: 'Recover' }).click();
+    await credential.locator('.state.active').waitFor();
+    assert.match(await chat('say exactly: somebody does'), /\[DONE\]/);
+    await row(page, 'failed').first().waitFor();
+    await page.context().close();
+  },
+
+  async itWorksFromTheKeyboardAndFindsThings() {
+    const page = await open({ colorScheme: 'dark' });
+    await live(page);
+    await chat('say exactly: here', 'claude-4-sonnet');
+    await row(page, 'claude-4-sonnet').first().waitFor();
+    await page.keyboard.press('/');
+    await page.keyboard.type('claude-4-sonnet');
+    await page.waitForFunction(() => [...document.querySelectorAll('#table tbody tr')].every((tr) => tr.textContent.includes('claude-4-sonnet')));
+    await row(page, 'claude').first().focus();
+    await page.keyboard.press('Enter');
+    await page.locator('#detail[open]').waitFor();
+    await page.keyboard.press('Escape');
+    await picture(page, 'dark');
+    await page.locator('#pause').click();
+    await page.locator('#pause[aria-pressed=true]').waitFor();
+    await page.context().close();
+  },
+
+  async itFitsAPhone() {
+    const page = await open({ viewport: { width: 390, height: 844 }, isMobile: true });
+    await live(page);
+    const wide = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
+    assert.ok(wide <= 0, `${wide} pixels too wide`);
+    await picture(page, 'phone');
+    await page.context().close();
+  },
+
+  async nothingWasLoadedFromElsewhere() {
+    const elsewhere = requests.filter((url) => !url.startsWith(bridge) && !url.startsWith('data:'));
+    assert.deepEqual(elsewhere, []);
+  },
+
+  async theConsoleIsSilent() {
+    // A chat that nobody could serve is an answer of the edge's, not an error of the page's.
+    assert.deepEqual(complaints, []);
+  },
+};
+
+let failed = 0;
+for (const [name, check] of Object.entries(checks)) {
+  try {
+    await check();
+    console.log(`ok   ${name}`);
+  } catch (error) {
+    failed += 1;
+    console.log(`FAIL ${name}: ${error.stack}`);
+  }
+}
+await browser.close();
+console.log(`${Object.keys(checks).length - failed} passed, ${failed} failed`);
+process.exit(failed ? 1 : 0);
