@@ -64,6 +64,7 @@ fn nobody_knows_more_than_the_architecture_says() {
         ours("warp2api-bridge"),
         BTreeSet::from(["warp2api-dialects", "warp2api-proto", "warp2api-rpc"])
     );
+    assert_eq!(ours("warp2api-ui"), BTreeSet::new());
     let server = ours("warp2api-server");
     for service in SERVICES {
         assert!(server.contains(service), "the composition root knows {service}");

@@ -23,9 +23,8 @@ use warp2api_token_pool::{Kind, NewCredential, Pool, Secret, Store, Tier, TokenE
 use warp2api_upstream_sim::EmbeddedCredential;
 use warp2api_warp_chat::{Feed, WarpChatService};
 
-use crate::bridge;
 use crate::config::{Config, Role, UpstreamChoice};
-use crate::documents;
+use crate::{bridge, documents, page};
 
 /// A house that is built and has its ports, but does not answer yet.
 pub struct App {
@@ -113,7 +112,10 @@ impl App {
                 // A chat service elsewhere tells where it runs with its first answer.
                 let known = chat_endpoint.is_some().then_some(config.chat.upstream_label.as_str());
                 let chat = here_or_there(chat_endpoint, &config.places.warp_chat)?;
-                Some((listener, warp2api_gateway::router(config.gateway.clone(), chat, known)?))
+                let router = warp2api_gateway::router(config.gateway.clone(), chat, known)?;
+                let services = grpc.as_ref().map(Listener::local_address).transpose()?;
+                let signpost = services.as_ref().map(page::signpost).unwrap_or_default();
+                Some((listener, router.merge(signpost)))
             }
             None => None,
         };
@@ -124,7 +126,11 @@ impl App {
                 let guard = Guard::new(config.admin_keys.clone(), &listener.local_address()?);
                 let endpoints = bridge::endpoints(&config, &router, &names)?;
                 routes = documents::routes(&endpoints)?;
-                Some((listener, bridge::router(router, names.leak(), endpoints, guard)?, health))
+                Some((
+                    listener,
+                    bridge::router(router, names.leak(), endpoints, guard, page::router(&config))?,
+                    health,
+                ))
             }
             None => None,
         };

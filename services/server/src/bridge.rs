@@ -20,13 +20,14 @@ use crate::config::{Config, Role};
 /// The services that the bridge is in front of, by name.
 pub(crate) type Endpoints = HashMap<String, GrpcEndpoint>;
 
-/// The gRPC services in `grpc` behind their guard, and over plain HTTP `/`, `/healthz`, the original's paths and, for
-/// whatever else, the routes of `rest`. `services` are the names of the services in `grpc`.
+/// The gRPC services in `grpc` behind their guard, and over plain HTTP `/`, `/healthz`, the original's paths, the `page`
+/// and, for whatever else, the routes of the contract. `services` are the names of the services in `grpc`.
 pub(crate) fn router(
     grpc: Router,
     services: &'static [&'static str],
     endpoints: Endpoints,
     guard: Guard,
+    page: Router,
 ) -> anyhow::Result<Router> {
     let named = |name: &str| endpoints.get(name).cloned();
     let original = warp2api_bridge::original::router(&warp2api_bridge::Services {
@@ -46,8 +47,12 @@ pub(crate) fn router(
         }))
     };
     let settle = || middleware::from_fn(request_id::settle);
-    let routes =
-        Router::new().route("/", get(health)).route("/healthz", get(health)).merge(original).layer(settle());
+    let routes = Router::new()
+        .route("/", get(health))
+        .route("/healthz", get(health))
+        .merge(original)
+        .merge(page)
+        .layer(settle());
     let others = Router::new().fallback(answer).layer(settle()).with_state(rest);
     Ok(routes.merge(grpc.layer(guard)).fallback_service(others))
 }

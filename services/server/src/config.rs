@@ -74,6 +74,8 @@ pub struct Config {
     pub gateway: GatewayConfig,
     /// How long open streams may go on when the service stops.
     pub drain_timeout: Duration,
+    /// The address of a trace, with `{trace_id}` in the place of its id.
+    pub trace_url: Option<String>,
 }
 
 /// Where the services are.
@@ -204,6 +206,7 @@ impl Config {
                 responses: responses(&mut read),
                 ..GatewayConfig::default()
             },
+            trace_url: trace_url(&mut read),
             drain_timeout: read.seconds(|s| &mut s.drain_timeout, "drain_timeout", Duration::from_secs(30)),
             upstream,
         };
@@ -237,6 +240,15 @@ fn feed(read: &mut Reader) -> FeedConfig {
         bytes: read.number(|s| &mut s.monitor_bytes, "monitor_bytes", defaults.bytes),
         ..defaults
     }
+}
+
+fn trace_url(read: &mut Reader) -> Option<String> {
+    let url = read.take(|s| &mut s.trace_url)?;
+    let usable = (url.starts_with("http://") || url.starts_with("https://")) && url.contains("{trace_id}");
+    if !usable {
+        read.problem("trace_url", "wants an http or https address with {trace_id} in it".to_owned());
+    }
+    Some(url)
 }
 
 fn resume(read: &mut Reader) -> ResumeLimits {

@@ -12,6 +12,7 @@ mod bridge;
 pub mod cli;
 pub mod config;
 mod documents;
+mod page;
 mod read;
 pub mod settings;
 pub mod signals;

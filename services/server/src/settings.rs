@@ -204,6 +204,9 @@ settings! {
     /// Where the services are for a `gateway` that runs apart, all of them in one place.
     warp_bridge_url: "WARP_BRIDGE_URL", Plain;
 
+    /// The address of a trace, with `{trace_id}` in the place of its id, for example
+    /// `http://127.0.0.1:16686/trace/{trace_id}`: the status page links to it. Default: none.
+    trace_url: "W2A_TRACE_URL", Plain;
     /// Whether to log in detail: `true` or `false`. Default: false.
     verbose: "W2A_VERBOSE", Plain;
     /// What to log, as a filter of `tracing`, for example `info,warp2api_warp_chat=debug`. Default: info.

@@ -221,7 +221,9 @@ mod tests {
         let silent = futures_util::stream::pending();
         let frames = futures_util::stream::iter([Ok::<_, TransportError>(Frame::data(read))]).chain(silent);
         let body = StreamBody::new(frames).boxed_unsync();
-        let mut attempt = Attempt::new(body, WarpProjection::default(), Instant::now(), clocks, 1 << 20);
+        let exchange = Feed::new(FeedConfig::default()).begin(About::warp(None, 0));
+        let (projection, observer) = (WarpProjection::default(), exchange.observer());
+        let mut attempt = Attempt::new(body, projection, observer, Instant::now(), clocks, 1 << 20);
 
         attempt.until_useful().await.unwrap();
         let mut item = || std::future::poll_fn(|cx| attempt.poll_item(cx)).now_or_never();
