@@ -54,7 +54,7 @@ fn generate(
     let mut builder = tonic_prost_build::configure()
         .out_dir(out)
         .bytes(".")
-        .skip_debug(["warp2api.token_pool.v1.Lease"])
+        .skip_debug(["warp2api.token_pool.v1.Lease", "warp2api.token_pool.v1.Credential"])
         .emit_rerun_if_changed(false);
     for (proto, rust) in ORDERED_JSON.iter().chain(extern_paths) {
         builder = builder.extern_path(*proto, *rust);

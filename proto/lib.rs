@@ -2,8 +2,9 @@
 //!
 //! What is written by hand here are four things generated code cannot do: JSON values that keep the order of their
 //! keys ([`value`]), upstream messages that pass through untouched ([`opaque`]), names for the upstream's events
-//! ([`event_type`]), and a lease whose `Debug` shows no secret.
+//! ([`event_type`]), and leases and credentials whose `Debug` shows no secret.
 
+mod credential;
 pub mod event_type;
 mod lease;
 pub mod opaque;

@@ -68,12 +68,24 @@ pub(crate) fn at(address: &Address) -> GrpcEndpoint {
 
 /// Calls `method`, for example `warp_chat.v1.WarpChat/StreamChat`, unary or streaming, and reads the answer to its end.
 pub(crate) async fn call(endpoint: &GrpcEndpoint, method: &str, request: &Value) -> Answer {
+    call_at_most(endpoint, method, request, usize::MAX).await
+}
+
+/// The same, but leaves after so many messages.
+pub(crate) async fn call_at_most(
+    endpoint: &GrpcEndpoint,
+    method: &str,
+    request: &Value,
+    most: usize,
+) -> Answer {
     let mut messages = Vec::new();
     let mut stream = match open(endpoint, method, request, MetadataMap::new()).await {
         Ok(stream) => stream,
         Err(status) => return Answer { messages, refusal: Some(Refusal::from(&status)) },
     };
-    while let Some(message) = stream.next().await {
+    while messages.len() < most
+        && let Some(message) = stream.next().await
+    {
         match message {
             Ok(message) => {
                 messages.push(serde_json::to_value(&message).expect("every message has a JSON form"))

@@ -178,10 +178,12 @@ pub fn code(reason: ErrorReason) -> Code {
         | R::Overloaded
         | R::ShuttingDown
         | R::ServiceUnreachable => Code::Unavailable,
-        R::PreviousResponseNotFound | R::UpstreamRejected | R::ProviderKeyRejected => {
-            Code::FailedPrecondition
-        }
-        R::ConversationBusy => Code::Aborted,
+        R::PreviousResponseNotFound
+        | R::UpstreamRejected
+        | R::ProviderKeyRejected
+        | R::CredentialUnsuitable
+        | R::StoreKeyMissing => Code::FailedPrecondition,
+        R::ConversationBusy | R::CredentialChanged => Code::Aborted,
         R::CredentialExists => Code::AlreadyExists,
         R::UpstreamTimeout | R::DeadlinePassed => Code::DeadlineExceeded,
         R::Cancelled => Code::Cancelled,

@@ -3,8 +3,6 @@
 //! Ports are bound first, so that a taken one is said before anything runs. Then: pool, its endpoint; chat, its
 //! endpoint; the edge. A service that is elsewhere is an endpoint all the same.
 
-use std::sync::Arc;
-
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 use warp2api_codec::CodecService;
@@ -16,15 +14,13 @@ use warp2api_rpc::endpoint::{self, Place};
 use warp2api_rpc::listener::{Address, Listener};
 use warp2api_rpc::serve::{ServeConfig, Shutdown, serve};
 use warp2api_rpc::server::{GrpcServer, Health};
-use warp2api_rpc::{GrpcEndpoint, Guard, HttpEndpoint, MAX_MESSAGE_BYTES, http_endpoint};
-use warp2api_token_pool::clock::SystemClock;
+use warp2api_rpc::{GrpcEndpoint, Guard, MAX_MESSAGE_BYTES};
 use warp2api_token_pool::view::PoolStatus;
-use warp2api_token_pool::{Kind, NewCredential, Pool, Secret, Store, Tier, TokenExchange, TokenPoolService};
-use warp2api_upstream_sim::EmbeddedCredential;
+use warp2api_token_pool::{Accounts, Pool, Store, TokenPoolService};
 use warp2api_warp_chat::{Feed, WarpChatService};
 
 use crate::config::{Config, Role, UpstreamChoice};
-use crate::{bridge, documents, page};
+use crate::{bridge, documents, page, pool};
 
 /// A house that is built and has its ports, but does not answer yet.
 pub struct App {
@@ -32,7 +28,7 @@ pub struct App {
     edge: Option<(Listener, axum::Router)>,
     bridge: Option<(Listener, axum::Router, Health)>,
     upstream: Option<(Listener, axum::Router)>,
-    pool: Option<(Pool, PoolStatus)>,
+    pool: Option<(Accounts, PoolStatus)>,
     feed: Option<Feed>,
     shutdown: Shutdown,
 }
@@ -71,20 +67,20 @@ impl App {
             role == Role::TokenPool || role == Role::All && config.places.token_pool == Place::Local;
         let store = if has_pool { Some(config.store.open().await?) } else { None };
         config.settle_upstream(store.as_ref().is_some_and(Store::has_credentials))?;
-        let http = upstream_endpoint(&config)?;
+        let http = pool::upstream(&config)?;
         let mut services = GrpcServer::default();
         let mut names: Vec<&'static str> = Vec::new();
         let mut pool = None;
         let mut pool_endpoint = None;
         if let Some(store) = store {
-            let built = build_pool(&config, http.clone(), store).await?;
-            let server = TokenPoolServer::new(TokenPoolService::new(built.clone()))
-                .max_decoding_message_size(MAX_MESSAGE_BYTES);
+            let accounts = pool::accounts(&config, http.clone(), store).await?;
+            let service = TokenPoolService::with_accounts(accounts.clone()).until(shutdown.drain.clone());
+            let server = TokenPoolServer::new(service).max_decoding_message_size(MAX_MESSAGE_BYTES);
             pool_endpoint = Some(endpoint::local(Routes::new(server.clone())));
             services = services.with_service(server);
             names.push("warp2api.token_pool.v1.TokenPool");
-            let status = built.status().await.map_err(|error| anyhow::anyhow!(error))?;
-            pool = Some((built, status));
+            let status = accounts.pool().status().await.map_err(|error| anyhow::anyhow!(error))?;
+            pool = Some((accounts, status));
         }
         let mut chat_endpoint = None;
         let mut feed = None;
@@ -172,7 +168,7 @@ impl App {
 
     /// The pool, if it is in this process.
     pub fn pool(&self) -> Option<&Pool> {
-        self.pool.as_ref().map(|(pool, _)| pool)
+        self.pool.as_ref().map(|(accounts, _)| accounts.pool())
     }
 
     /// The pool at the start, counted, if it is in this process.
@@ -183,11 +179,12 @@ impl App {
     /// Opens the doors.
     pub fn spawn(self) -> Running {
         let Self { config, edge, bridge, upstream, pool, feed, shutdown } = self;
-        let pool = pool.map(|(pool, _)| pool);
+        let accounts = pool.map(|(accounts, _)| accounts);
         let tasks = &shutdown.tasks;
         let background = CancellationToken::new();
-        if let Some(pool) = &pool {
-            tasks.spawn(warp2api_token_pool::refresh::run(pool.clone(), background.clone()));
+        if let Some(accounts) = &accounts {
+            tasks.spawn(warp2api_token_pool::refresh::run(accounts.pool().clone(), background.clone()));
+            tasks.spawn(accounts.clone().run(background.clone()));
         }
         let mut health = None;
         if let Some((listener, router, services)) = bridge {
@@ -197,6 +194,7 @@ impl App {
         for (listener, router) in edge.into_iter().chain(upstream) {
             tasks.spawn(serve(listener, router, ServeConfig::default(), shutdown.clone()));
         }
+        let pool = accounts.map(|accounts| accounts.pool().clone());
         Running { shutdown, background, health, pool, feed, drain_timeout: config.drain_timeout }
     }
 }
@@ -256,32 +254,4 @@ fn here_or_there(here: Option<GrpcEndpoint>, place: &Place) -> anyhow::Result<Gr
         Some(here) => Ok(here),
         None => Ok(endpoint::remote(place)?),
     }
-}
-
-fn upstream_endpoint(config: &Config) -> anyhow::Result<HttpEndpoint> {
-    match &config.upstream {
-        UpstreamChoice::Embedded(simulator) => Ok(http_endpoint::local(simulator.router())),
-        UpstreamChoice::Remote(_) => Ok(http_endpoint::remote(&config.remote_http)?),
-    }
-}
-
-/// The pool with the operator's credentials, and on the embedded upstream with that one's own.
-async fn build_pool(config: &Config, endpoint: HttpEndpoint, store: Store) -> anyhow::Result<Pool> {
-    let mut credentials = config.credentials.clone();
-    if matches!(config.upstream, UpstreamChoice::Embedded(_)) {
-        credentials.push(NewCredential {
-            tier: Tier::Personal,
-            kind: Kind::Embedded,
-            display_name: Some("embedded".to_owned()),
-            secret: Secret::new(EmbeddedCredential::API_KEY),
-        });
-    }
-    let exchange =
-        TokenExchange { endpoint, url: config.token_url.0.clone(), fallback_url: None, headers: Vec::new() };
-    let mut pool = config.pool.clone();
-    pool.max_lease_duration = pool.max_lease_duration.max(config.chat.lease_duration());
-    if let Some(most) = config.max_in_flight {
-        pool.max_in_flight = most;
-    }
-    Ok(Pool::with_store(pool, credentials, exchange, Arc::new(SystemClock), store).await?)
 }

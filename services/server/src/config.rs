@@ -13,12 +13,18 @@ use warp2api_upstream_sim::Simulator;
 use warp2api_warp_chat::config::{History, OnQuota, ResumeLimits, ToolForm};
 use warp2api_warp_chat::{ChatConfig, FeedConfig};
 
+use crate::config::exchange::ExchangeSettings;
+pub use crate::config::exchange::TokenUrl;
 use crate::read::{Problems, Reader};
 use crate::settings::Settings;
 use crate::store::StoreConfig;
 
+mod exchange;
+
 /// Warp itself.
 const WARP_URL: &str = "https://app.warp.dev";
+/// Where the embedded upstream is said to be. Nothing is looked up.
+const EMBEDDED_URL: &str = "http://embedded.invalid";
 
 /// Which rooms of the house a process opens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,6 +66,8 @@ pub struct Config {
     pub auto: Option<Auto>,
     /// Where the pool is kept.
     pub store: StoreConfig,
+    /// Where the guest sign-in exchanges its custom token. Its query holds a key.
+    pub identity_url: TokenUrl,
     /// The proxies and the patience for the upstream.
     pub remote_http: RemoteHttp,
     /// The credentials of the operator.
@@ -87,16 +95,6 @@ pub struct Places {
     pub warp_chat: Place,
 }
 
-/// The address of the token exchange. `Debug` leaves the key in its query out.
-#[derive(Clone, PartialEq, Eq)]
-pub struct TokenUrl(pub String);
-
-impl std::fmt::Debug for TokenUrl {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.0.split('?').next().unwrap_or_default())
-    }
-}
-
 /// Where chats run.
 #[derive(Debug, Clone)]
 pub enum UpstreamChoice {
@@ -113,6 +111,8 @@ pub struct Auto {
     pub url: String,
     /// Where refresh tokens are exchanged then.
     pub token_url: TokenUrl,
+    /// Where the guest sign-in exchanges its custom token then.
+    pub identity_url: TokenUrl,
 }
 
 impl Config {
@@ -129,7 +129,7 @@ impl Config {
         let (upstream, warp) = upstream(&mut read, role, &credentials);
         let exchange = ExchangeSettings::read(&mut read);
         let (label, root) = match &upstream {
-            UpstreamChoice::Embedded(_) => ("embedded".to_owned(), "http://embedded.invalid".to_owned()),
+            UpstreamChoice::Embedded(_) => ("embedded".to_owned(), EMBEDDED_URL.to_owned()),
             UpstreamChoice::Remote(url) => (host_of(url), url.clone()),
         };
         let edge = edge_address(&mut read);
@@ -152,8 +152,13 @@ impl Config {
             admin_keys: AdminKeys::parse(&read.take(|s| &mut s.admin_key).unwrap_or_default()),
             upstream_listener: read.parse(|s| &mut s.upstream_addr, "upstream_addr", "127.0.0.1:28890"),
             places: places(&mut read, role),
-            token_url: exchange.url(&root),
-            auto: warp.map(|url| Auto { token_url: exchange.url(&url), url }),
+            token_url: exchange.token_url(&root),
+            identity_url: exchange.identity_url(&root),
+            auto: warp.map(|url| Auto {
+                token_url: exchange.token_url(&url),
+                identity_url: exchange.identity_url(&url),
+                url,
+            }),
             store,
             remote_http: RemoteHttp {
                 http_proxy: read.take(|s| &mut s.http_proxy),
@@ -218,10 +223,11 @@ impl Config {
     /// # Errors
     /// When the edge can be reached by others, and nobody asked for the embedded upstream.
     pub fn settle_upstream(&mut self, has_stored_credentials: bool) -> Result<(), Problems> {
-        let Some(Auto { url, token_url }) = self.auto.clone() else { return Ok(()) };
+        let Some(Auto { url, token_url, identity_url }) = self.auto.clone() else { return Ok(()) };
         if has_stored_credentials {
             (self.chat.upstream_label, self.chat.upstream_url) = (host_of(&url), url.clone());
             (self.upstream, self.token_url) = (UpstreamChoice::Remote(url), token_url);
+            self.identity_url = identity_url;
         } else if self.role == Role::All && !self.edge.is_loopback() {
             return Err(Problems(vec![format!(
                 "upstream (W2A_UPSTREAM): {} can be reached by others, and no credential is configured or stored: set \
@@ -342,29 +348,6 @@ fn places(read: &mut Reader, role: Role) -> Places {
     Places {
         token_pool: read.parse(|s| &mut s.token_pool, "token_pool", elsewhere),
         warp_chat: read.parse(|s| &mut s.warp_chat, "warp_chat", elsewhere),
-    }
-}
-
-/// Where refresh tokens are exchanged, as far as it does not depend on the upstream.
-struct ExchangeSettings {
-    url: Option<String>,
-    key: Option<String>,
-}
-
-impl ExchangeSettings {
-    fn read(read: &mut Reader) -> Self {
-        let written = read.take(|s| &mut s.warp_token_url);
-        let what = "the address of a token exchange; its key goes into WARP_FIREBASE_API_KEY";
-        let url = written.map(|written| read.url("warp_token_url", &written, what));
-        Self { url, key: read.take(|s| &mut s.warp_firebase_api_key) }
-    }
-
-    fn url(&self, root: &str) -> TokenUrl {
-        let url = self.url.clone().unwrap_or_else(|| format!("{root}/proxy/token"));
-        TokenUrl(match &self.key {
-            Some(key) => format!("{url}?key={key}"),
-            None => url,
-        })
     }
 }
 

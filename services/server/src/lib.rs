@@ -13,6 +13,7 @@ pub mod cli;
 pub mod config;
 mod documents;
 mod page;
+mod pool;
 mod read;
 pub mod settings;
 pub mod signals;

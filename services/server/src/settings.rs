@@ -106,6 +106,8 @@ settings! {
     warp_url: "WARP_URL", Plain;
     /// Where refresh tokens are exchanged. Default: derived from the upstream, `/proxy/token`.
     warp_token_url: "WARP_TOKEN_URL", Plain;
+    /// Where the guest sign-in exchanges its custom token. Default: derived from the upstream, `/proxy/customToken`.
+    warp_identity_url: "WARP_IDENTITY_URL", Plain;
     /// The public web API key that the token exchange wants. Default: none.
     warp_firebase_api_key: "WARP_FIREBASE_API_KEY", Secret;
     /// The client the upstream is told. Default: warp-app.

@@ -9,15 +9,20 @@ use prost_types::Duration as ProtoDuration;
 use warp2api_proto::token_pool::v1 as proto;
 use warp2api_rpc::Failure;
 
+use crate::audit::AuditEvent;
 use crate::breaker::Reason;
-use crate::credential::{CredentialId, Kind, Tier};
+use crate::credential::{CredentialId, Kind, Source, Tier};
 use crate::endpoints::EndpointStatus;
+use crate::facts::Quota;
 use crate::lease::Lease;
+use crate::listing::{Filter, Standing};
 use crate::select::{Endpoint, OnQuota};
-use crate::state::{Outcome, Phase};
+use crate::state::Outcome;
 use crate::view::{CredentialView, Cursor, PoolStatus, TierStatus};
+use crate::watch::Sighting;
 
 const COLLECTION: &str = "credentials/";
+const EVENTS: &str = "auditEvents/";
 
 /// The id in a resource name.
 pub(crate) fn credential_id(name: &str, field: impl Into<String>) -> Result<CredentialId, Failure> {
@@ -81,27 +86,50 @@ pub(crate) fn outcome(value: i32) -> Result<Outcome, Failure> {
     })
 }
 
-/// The token of a page, opaque to callers.
-pub(crate) fn page_token(cursor: Option<Cursor>) -> String {
+/// The token of a page, opaque to callers. It knows which list it is of.
+pub(crate) fn page_token(filter: Filter, cursor: Option<Cursor>) -> String {
     cursor.map_or_else(String::new, |Cursor { tier, order }| {
-        URL_SAFE_NO_PAD.encode(format!("{}.{order}", tier_number(tier)))
+        URL_SAFE_NO_PAD.encode(format!("{}.{order}.{}", tier_number(tier), filter_name(filter)))
     })
 }
 
 /// Where a page token says to go on.
-pub(crate) fn cursor(page_token: &str) -> Result<Option<Cursor>, Failure> {
+pub(crate) fn cursor(filter: Filter, page_token: &str) -> Result<Option<Cursor>, Failure> {
     if page_token.is_empty() {
         return Ok(None);
     }
     let read = || {
         let text = String::from_utf8(URL_SAFE_NO_PAD.decode(page_token).ok()?).ok()?;
-        let (tier, order) = text.split_once('.')?;
+        let (tier, rest) = text.split_once('.')?;
+        let (order, of) = rest.split_once('.')?;
         let number: i32 = tier.parse().ok()?;
         let tier = Tier::ALL.into_iter().find(|tier| tier_number(*tier) == number)?;
-        Some(Cursor { tier, order: order.parse().ok()? })
+        Some((Cursor { tier, order: order.parse().ok()? }, of == filter_name(filter)))
     };
-    let cursor = read().ok_or_else(|| Failure::invalid("page_token", "is not the token of a page"))?;
-    Ok(Some(cursor))
+    match read() {
+        Some((cursor, true)) => Ok(Some(cursor)),
+        Some((_, false)) => Err(Failure::invalid("page_token", "is of a list with another tier or state")),
+        None => Err(Failure::invalid("page_token", "is not the token of a page")),
+    }
+}
+
+fn filter_name(filter: Filter) -> String {
+    format!("{}.{}", filter.tier.map_or(0, tier_number), filter.standing.map_or(0, |s| state(s).into()))
+}
+
+/// The token of a page of the audit trail.
+pub(crate) fn audit_token(before: Option<String>) -> String {
+    before.map(|id| URL_SAFE_NO_PAD.encode(id)).unwrap_or_default()
+}
+
+/// The event before which a page of the audit trail goes on.
+pub(crate) fn read_audit_token(page_token: &str) -> Result<Option<String>, Failure> {
+    if page_token.is_empty() {
+        return Ok(None);
+    }
+    let id = URL_SAFE_NO_PAD.decode(page_token).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+    let id = id.filter(|id| !id.is_empty() && id.len() <= 64 && id.bytes().all(|b| b.is_ascii_graphic()));
+    id.map(Some).ok_or_else(|| Failure::invalid("page_token", "is not the token of a page"))
 }
 
 pub(crate) fn lease(lease: Lease) -> proto::Lease {
@@ -123,7 +151,7 @@ pub(crate) fn credential(view: CredentialView) -> proto::Credential {
         display_name: view.display_name,
         tier: tier_number(view.tier),
         kind: kind(view.kind).into(),
-        state: state(view.phase).into(),
+        state: state(view.phase.into()).into(),
         recovery_time: view.recovery.map(Into::into),
         consecutive_failure_count: count(view.failures),
         in_flight_count: count(view.in_flight),
@@ -131,17 +159,122 @@ pub(crate) fn credential(view: CredentialView) -> proto::Credential {
         last_granted_time: view.last_granted_time.map(Into::into),
         access_token_expire_time: view.access_token_expire_time.map(Into::into),
         last_error: view.last_error.unwrap_or_default(),
+        secret: String::new(),
+        source: source(view.source, view.guest).into(),
+        max_in_flight: view.max_in_flight.map_or(0, count),
+        quota: view.quota.map(quota),
+        create_time: view.create_time.map(Into::into),
+        update_time: view.update_time.map(Into::into),
+        etag: view.etag,
+    }
+}
+
+fn quota(quota: Quota) -> proto::CredentialQuota {
+    proto::CredentialQuota {
+        limit: large(quota.limit),
+        used: large(quota.used),
+        remaining: large(quota.remaining()),
+        unlimited: quota.unlimited,
+        bonus: large(quota.bonus),
+        refresh_time: quota.refresh.map(Into::into),
+        read_time: Some(quota.read.into()),
+    }
+}
+
+fn source(source: Source, guest: bool) -> proto::CredentialSource {
+    match source {
+        _ if guest => proto::CredentialSource::Guest,
+        Source::Settings => proto::CredentialSource::Settings,
+        Source::Admin => proto::CredentialSource::Admin,
+    }
+}
+
+pub(crate) fn audit_event(event: AuditEvent) -> proto::AuditEvent {
+    let AuditEvent { id, time, change } = event;
+    proto::AuditEvent {
+        name: format!("{EVENTS}{id}"),
+        event_time: Some(time.into()),
+        actor: change.actor,
+        action: change.action,
+        credential: change.credential.as_ref().map(resource_name).unwrap_or_default(),
+        detail: change.detail,
+    }
+}
+
+pub(crate) fn sighting(sighting: Sighting) -> proto::WatchCredentialsResponse {
+    use proto::watch_credentials_response::Event;
+    let event = match sighting {
+        Sighting::Changed(view) => Event::Changed(credential(*view)),
+        Sighting::Removed(id) => Event::Removed(resource_name(&id)),
+        Sighting::Synced => Event::Synced(proto::WatchSynced {}),
+        Sighting::Heartbeat => Event::Heartbeat(proto::WatchHeartbeat {}),
+    };
+    proto::WatchCredentialsResponse { event: Some(event) }
+}
+
+/// The tier of a request. `None` if it is unset.
+pub(crate) fn read_tier(value: i32, field: &str) -> Result<Option<Tier>, Failure> {
+    match proto::CredentialTier::try_from(value) {
+        Ok(proto::CredentialTier::Unspecified) => Ok(None),
+        Ok(proto::CredentialTier::Personal) => Ok(Some(Tier::Personal)),
+        Ok(proto::CredentialTier::Shared) => Ok(Some(Tier::Shared)),
+        Ok(proto::CredentialTier::Anonymous) => Ok(Some(Tier::Anonymous)),
+        Err(_) => Err(Failure::invalid(field, "must be PERSONAL, SHARED or ANONYMOUS")),
+    }
+}
+
+/// The kind of a request. `None` if it is unset.
+pub(crate) fn read_kind(value: i32, field: &str) -> Result<Option<Kind>, Failure> {
+    match proto::CredentialKind::try_from(value) {
+        Ok(proto::CredentialKind::Unspecified) => Ok(None),
+        Ok(proto::CredentialKind::ApiKey) => Ok(Some(Kind::ApiKey)),
+        Ok(proto::CredentialKind::RefreshToken) => Ok(Some(Kind::RefreshToken)),
+        Ok(proto::CredentialKind::StaticJwt) => Ok(Some(Kind::StaticJwt)),
+        Ok(proto::CredentialKind::Embedded) => Ok(Some(Kind::Embedded)),
+        Err(_) => Err(Failure::invalid(field, "must be API_KEY, REFRESH_TOKEN or STATIC_JWT")),
+    }
+}
+
+/// The state of a request. `None` if it is unset.
+pub(crate) fn read_state(value: i32, field: &str) -> Result<Option<Standing>, Failure> {
+    match proto::CredentialState::try_from(value) {
+        Ok(proto::CredentialState::Unspecified) => Ok(None),
+        Ok(proto::CredentialState::Active) => Ok(Some(Standing::Active)),
+        Ok(proto::CredentialState::CoolingDown) => Ok(Some(Standing::CoolingDown)),
+        Ok(proto::CredentialState::Exhausted) => Ok(Some(Standing::Exhausted)),
+        Ok(proto::CredentialState::Disabled) => Ok(Some(Standing::Disabled)),
+        Ok(proto::CredentialState::Blocked) => Ok(Some(Standing::Blocked)),
+        Err(_) => Err(Failure::invalid(field, "must be one of the known states")),
     }
 }
 
 pub(crate) fn status(status: &PoolStatus) -> proto::GetPoolStatusResponse {
+    let sum = |what: fn(&TierStatus) -> usize| count(status.tiers.iter().map(what).sum::<usize>());
+    let of = |tier: Tier| status.tiers.iter().find(|counted| counted.tier == tier);
+    let total = |tier| of(tier).map_or(0, |counted| count(counted.total));
+    let by_priority = Tier::ALL.into_iter().map(|tier| {
+        let (total, active) = of(tier).map_or((0, 0), |counted| (counted.total, counted.active));
+        let priority = proto::PriorityStatus {
+            total: count(total),
+            active: count(active),
+            inactive: count(total - active),
+        };
+        (tier_name(tier).to_owned(), priority)
+    });
     proto::GetPoolStatusResponse {
-        total_count: count(status.tiers.iter().map(|tier| tier.total).sum::<usize>()),
-        active_count: count(status.tiers.iter().map(|tier| tier.active).sum::<usize>()),
+        total_count: sum(|tier| tier.total),
+        active_count: sum(|tier| tier.active),
         in_flight_count: count(status.tiers.iter().map(|tier| tier.in_flight).sum::<u32>()),
         tiers: status.tiers.iter().map(tier_status).collect(),
         soonest_recovery_time: status.soonest_recovery.map(Into::into),
         endpoints: status.endpoints.iter().map(|endpoint| endpoint_status(endpoint, status.time)).collect(),
+        total_tokens: sum(|tier| tier.total),
+        active_tokens: sum(|tier| tier.active),
+        failed_tokens: sum(|tier| tier.failed),
+        by_priority: by_priority.collect(),
+        personal_tokens: total(Tier::Personal),
+        shared_tokens: total(Tier::Shared),
+        anonymous_tokens: total(Tier::Anonymous),
     }
 }
 
@@ -170,6 +303,14 @@ fn endpoint_status(status: &EndpointStatus, now: SystemTime) -> proto::EndpointS
     }
 }
 
+fn tier_name(tier: Tier) -> &'static str {
+    match tier {
+        Tier::Personal => "PERSONAL",
+        Tier::Shared => "SHARED",
+        Tier::Anonymous => "ANONYMOUS",
+    }
+}
+
 fn tier_status(tier: &TierStatus) -> proto::TierStatus {
     proto::TierStatus {
         tier: tier_number(tier.tier),
@@ -179,6 +320,9 @@ fn tier_status(tier: &TierStatus) -> proto::TierStatus {
         exhausted_count: count(tier.exhausted),
         disabled_count: count(tier.disabled),
         blocked_count: count(tier.blocked),
+        known_quota_count: count(tier.known_quotas),
+        unlimited_count: count(tier.unlimited),
+        remaining_quota: large(tier.remaining),
     }
 }
 
@@ -204,14 +348,18 @@ fn kind(kind: Kind) -> proto::CredentialKind {
     }
 }
 
-fn state(phase: Phase) -> proto::CredentialState {
-    match phase {
-        Phase::Active => proto::CredentialState::Active,
-        Phase::CoolingDown { .. } => proto::CredentialState::CoolingDown,
-        Phase::Exhausted { .. } => proto::CredentialState::Exhausted,
-        Phase::Tripped { .. } | Phase::SwitchedOff | Phase::Expired => proto::CredentialState::Disabled,
-        Phase::Blocked => proto::CredentialState::Blocked,
+fn state(standing: Standing) -> proto::CredentialState {
+    match standing {
+        Standing::Active => proto::CredentialState::Active,
+        Standing::CoolingDown => proto::CredentialState::CoolingDown,
+        Standing::Exhausted => proto::CredentialState::Exhausted,
+        Standing::Disabled => proto::CredentialState::Disabled,
+        Standing::Blocked => proto::CredentialState::Blocked,
     }
+}
+
+fn large(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
 }
 
 fn count(number: impl TryInto<i32>) -> i32 {
@@ -226,11 +374,18 @@ mod tests {
     fn page_tokens_lead_back_to_where_the_page_ended() {
         for tier in Tier::ALL {
             let place = Some(Cursor { tier, order: 17 });
-            assert_eq!(cursor(&page_token(place)).unwrap(), place);
+            for filter in [Filter::default(), Filter { tier: Some(tier), standing: Some(Standing::Blocked) }]
+            {
+                assert_eq!(cursor(filter, &page_token(filter, place)).unwrap(), place);
+            }
         }
-        assert_eq!(cursor("").unwrap(), None);
+        let all = Filter::default();
+        assert_eq!(cursor(all, "").unwrap(), None);
+        let blocked = Filter { standing: Some(Standing::Blocked), ..all };
+        let of_another = page_token(blocked, Some(Cursor { tier: Tier::Shared, order: 1 }));
+        assert!(cursor(all, &of_another).unwrap_err().message.contains("another"));
         for wrong in ["x", "!!", "MS4", "OS4x", "MS4tMQ", "ü"] {
-            assert_eq!(cursor(wrong).unwrap_err().violations[0].field, "page_token", "{wrong}");
+            assert_eq!(cursor(all, wrong).unwrap_err().violations[0].field, "page_token", "{wrong}");
         }
     }
 

@@ -87,6 +87,7 @@ pub struct CredentialId(String);
 
 impl CredentialId {
     const SHORT: usize = 8;
+    const MAX: usize = 63;
 
     /// The id of a credential: 8 digits.
     pub fn of(kind: Kind, secret: &Secret) -> Self {
@@ -98,11 +99,12 @@ impl CredentialId {
         Self(digest(kind, secret)[..4 * Self::SHORT].to_owned())
     }
 
-    /// Reads an id. `None` if it has not the form of one.
+    /// Reads an id, one that was chosen or one that was made: 1 to 63 of `a-z`, `0-9` and `-`, no `-` at either end.
+    /// `None` if it has not the form of one.
     pub fn parse(text: &str) -> Option<Self> {
-        let digits = text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
-        let known = [Self::SHORT, 4 * Self::SHORT].contains(&text.len());
-        (digits && known).then(|| Self(text.to_owned()))
+        let allowed = text.bytes().all(|b| b.is_ascii_digit() || b.is_ascii_lowercase() || b == b'-');
+        let ends = text.starts_with('-') || text.ends_with('-');
+        (allowed && !ends && (1..=Self::MAX).contains(&text.len())).then(|| Self(text.to_owned()))
     }
 
     /// The digits.
@@ -196,11 +198,20 @@ mod tests {
 
     #[test]
     fn only_ids_are_read_as_ids() {
-        for (text, expected) in
-            [("0123abcd", true), ("0123ABCD", false), ("0123abc", false), ("", false), ("ü123abc", false)]
-        {
+        for (text, expected) in [
+            ("0123abcd", true),
+            ("a-name", true),
+            ("0123ABCD", false),
+            ("-a", false),
+            ("a-", false),
+            ("", false),
+            ("ü", false),
+        ] {
             assert_eq!(CredentialId::parse(text).is_some(), expected, "{text}");
         }
+        assert!(
+            CredentialId::parse(&"a".repeat(63)).is_some() && CredentialId::parse(&"a".repeat(64)).is_none()
+        );
     }
 
     #[test]

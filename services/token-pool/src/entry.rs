@@ -8,6 +8,7 @@ use crate::config::PoolConfig;
 use crate::credential::{CredentialId, Kind, NewCredential, Secret, Source, Tier};
 use crate::entry::keeping::Mark;
 use crate::exchange::{ExchangeError, Exchanged};
+use crate::facts::Facts;
 use crate::jwt;
 use crate::lease::LeaseRecord;
 use crate::pool::Wish;
@@ -54,6 +55,8 @@ pub(crate) struct Entry {
     rotations: u64,
     /// As it was stored last; `None` if it never was.
     mark: Option<Mark>,
+    /// What else is known of it.
+    pub(crate) facts: Facts,
 }
 
 #[derive(Clone)]
@@ -103,6 +106,7 @@ impl Entry {
             last_error: None,
             rotations: 0,
             mark: None,
+            facts: Facts::default(),
             id,
         }
     }
@@ -113,11 +117,11 @@ impl Entry {
             readiness: self.state.readiness(now),
             phase: self.state.phase,
             in_flight: self.in_flight(),
-            max_in_flight: match (self.kind, self.tier) {
+            max_in_flight: self.facts.max_in_flight.unwrap_or(match (self.kind, self.tier) {
                 (Kind::Embedded, _) => MAX_IN_FLIGHT_EMBEDDED,
                 (_, Tier::Anonymous) => config.max_in_flight_anonymous,
                 (_, Tier::Personal | Tier::Shared) => config.max_in_flight,
-            },
+            }),
             probing: self.out.range(self.state.settled.saturating_add(1)..).next().is_some(),
             last_grant: self.last_grant,
             fits: (wish.tiers.is_empty() || wish.tiers.contains(&self.tier))
@@ -330,7 +334,7 @@ impl Entry {
     }
 
     /// Callers promise not to; this is the belt to their braces.
-    fn holds_secret(&self, text: &str) -> bool {
+    pub(crate) fn holds_secret(&self, text: &str) -> bool {
         let bearer = self.token.as_ref().map(|token| &token.bearer);
         let mut secrets = bearer.into_iter().chain([&self.secret]).map(Secret::expose);
         secrets.any(|secret| !secret.is_empty() && text.contains(secret))
@@ -338,5 +342,6 @@ impl Entry {
 }
 
 pub(crate) mod keeping;
+mod replacing;
 #[cfg(test)]
 mod tests;

@@ -65,6 +65,26 @@ pub enum Error {
     /// A credential with that kind and secret is in the pool.
     #[error("the pool has this credential already, as {0}")]
     CredentialExists(CredentialId),
+    /// Another credential has the id that a new one is to have.
+    #[error("the pool has another credential with the id {0}; choose another id")]
+    CredentialIdTaken(CredentialId),
+    /// The request id came with another secret before.
+    #[error("request_id: was used for another credential")]
+    RequestIdReused,
+    /// The etag that came with the call is not the current one.
+    #[error("credential {0} was changed meanwhile; read it again")]
+    CredentialChanged(CredentialId),
+    /// What is asked for cannot be done to this credential.
+    #[error("credential {credential}: {words}")]
+    Unsuitable {
+        /// Which one.
+        credential: CredentialId,
+        /// Why not, and what can be done.
+        words: &'static str,
+    },
+    /// An exchange that somebody asked for failed.
+    #[error("no access token could be had: {0}")]
+    NotRenewed(String),
     /// What the pool rests on cannot be reached, or does not answer in time.
     #[error("the store of the pool cannot be reached")]
     StoreUnavailable {
@@ -98,6 +118,11 @@ impl Error {
             Self::LeaseNotFound
             | Self::CredentialNotFound(_)
             | Self::CredentialExists(_)
+            | Self::CredentialIdTaken(_)
+            | Self::RequestIdReused
+            | Self::CredentialChanged(_)
+            | Self::Unsuitable { .. }
+            | Self::NotRenewed(_)
             | Self::StoreUnavailable { .. } => None,
         }
     }
@@ -115,7 +140,12 @@ impl Error {
             | Self::NoneFits
             | Self::LeaseNotFound
             | Self::CredentialNotFound(_)
-            | Self::CredentialExists(_) => None,
+            | Self::CredentialExists(_)
+            | Self::CredentialIdTaken(_)
+            | Self::RequestIdReused
+            | Self::CredentialChanged(_)
+            | Self::Unsuitable { .. }
+            | Self::NotRenewed(_) => None,
         }
     }
 
@@ -130,7 +160,11 @@ impl Error {
             Self::RefreshFailed { .. } => ErrorReason::CredentialRefreshFailed,
             Self::LeaseNotFound => ErrorReason::LeaseNotFound,
             Self::CredentialNotFound(_) => ErrorReason::CredentialNotFound,
-            Self::CredentialExists(_) => ErrorReason::CredentialExists,
+            Self::CredentialExists(_) | Self::CredentialIdTaken(_) => ErrorReason::CredentialExists,
+            Self::RequestIdReused => ErrorReason::InvalidField,
+            Self::CredentialChanged(_) => ErrorReason::CredentialChanged,
+            Self::Unsuitable { .. } => ErrorReason::CredentialUnsuitable,
+            Self::NotRenewed(_) => ErrorReason::CredentialRefreshFailed,
             Self::StoreUnavailable { .. } => ErrorReason::StoreUnavailable,
         }
     }
@@ -144,9 +178,14 @@ impl From<Error> for Failure {
             None => failure,
         };
         match error {
-            Error::CredentialNotFound(id) | Error::CredentialExists(id) => {
+            Error::CredentialNotFound(id)
+            | Error::CredentialExists(id)
+            | Error::CredentialIdTaken(id)
+            | Error::CredentialChanged(id)
+            | Error::Unsuitable { credential: id, .. } => {
                 failure.with_metadata("credential", format!("credentials/{id}"))
             }
+            Error::RequestIdReused => failure.with_field("request_id", "was used for another credential"),
             _ => failure,
         }
     }

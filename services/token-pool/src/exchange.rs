@@ -203,7 +203,7 @@ fn is_token(text: &str) -> bool {
 }
 
 /// A form's value, with everything escaped that has a meaning in a form.
-fn form_encoded(text: &str) -> String {
+pub(crate) fn form_encoded(text: &str) -> String {
     use fmt::Write as _;
     text.bytes().fold(String::with_capacity(text.len()), |mut encoded, byte| {
         if byte.is_ascii_alphanumeric() || b"-._*".contains(&byte) {

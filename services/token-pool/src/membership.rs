@@ -1,93 +1,14 @@
-//! Which credentials are in the pool: those of the operator's variables, and those that were added while it ran.
+//! Which credentials are in the pool: those of the operator's variables, and those that were added while it ran. What an
+//! operator asks for is in [`admin`](crate::admin).
 
-use crate::audit::Change;
-use crate::credential::{CredentialId, NewCredential, Source, Tier, without_duplicates};
+use crate::credential::{CredentialId, NewCredential, Source, without_duplicates};
 use crate::entry::Entry;
 use crate::error::Error;
 use crate::open::Open;
-use crate::pool::{Inner, Pool};
+use crate::pool::Inner;
 use crate::view::CredentialView;
 
-/// What is to be different about a credential; `None` stays as it is.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Amendment {
-    /// The operator's label.
-    pub display_name: Option<String>,
-    /// The tier.
-    pub tier: Option<Tier>,
-}
-
-impl Pool {
-    /// Adds a credential, for good before this returns. `actor` is who does it, for the trail.
-    ///
-    /// # Errors
-    /// [`Error::CredentialExists`] if its kind and secret, as they were first, are already in the pool.
-    pub async fn create(&self, new: NewCredential, actor: String) -> Result<CredentialView, Error> {
-        self.transact_durably(move |open| {
-            let view = open.insert(new, Source::Admin)?;
-            open.audit(Change::to(&view, actor, "create"));
-            Ok(view)
-        })
-        .await?
-    }
-
-    /// Changes what an operator decides about a credential, for good before this returns.
-    ///
-    /// # Errors
-    /// [`Error::CredentialNotFound`].
-    pub async fn update(
-        &self,
-        id: &CredentialId,
-        amendment: Amendment,
-        actor: String,
-    ) -> Result<CredentialView, Error> {
-        let id = id.clone();
-        self.transact_durably(move |open| {
-            let view = open.amend(&id, amendment)?;
-            open.audit(Change::to(&view, actor, "update"));
-            Ok(view)
-        })
-        .await?
-    }
-
-    /// Removes a credential and its leases, for good before this returns. The credential as it was.
-    ///
-    /// # Errors
-    /// [`Error::CredentialNotFound`].
-    pub async fn delete(&self, id: &CredentialId, actor: String) -> Result<CredentialView, Error> {
-        let id = id.clone();
-        self.transact_durably(move |open| {
-            let view = open.remove(&id)?;
-            open.audit(Change::to(&view, actor, "delete"));
-            Ok(view)
-        })
-        .await?
-    }
-}
-
 impl Open<'_> {
-    /// Adds a credential.
-    ///
-    /// # Errors
-    /// [`Error::CredentialExists`] if its kind and secret, as they were first, are already in the pool.
-    pub(crate) fn insert(&mut self, new: NewCredential, source: Source) -> Result<CredentialView, Error> {
-        let id = self.inner.insert(new, source)?;
-        Ok(CredentialView::of(self.find(&id)?, self.wall))
-    }
-
-    /// Changes what an operator decides about a credential.
-    ///
-    /// # Errors
-    /// [`Error::CredentialNotFound`].
-    pub(crate) fn amend(&mut self, id: &CredentialId, amendment: Amendment) -> Result<CredentialView, Error> {
-        let Amendment { display_name, tier } = amendment;
-        let entry = self.entry(id).ok_or_else(|| Error::CredentialNotFound(id.clone()))?;
-        entry.display_name = display_name.unwrap_or_else(|| entry.display_name.clone());
-        entry.tier = tier.unwrap_or(entry.tier);
-        self.inner.entries.sort_by_key(Entry::cursor);
-        Ok(CredentialView::of(self.find(id)?, self.wall))
-    }
-
     /// Removes a credential and the leases of it. The credential as it was.
     ///
     /// # Errors
@@ -101,13 +22,23 @@ impl Open<'_> {
 
 impl Inner {
     pub(crate) fn insert(&mut self, new: NewCredential, source: Source) -> Result<CredentialId, Error> {
-        let origin = CredentialId::long(new.kind, &new.secret);
-        if let Some(known) = self.entries.iter().find(|entry| entry.origin == origin) {
+        self.insert_as(None, new, source)
+    }
+
+    /// Adds a credential under an id that nobody has, or under one made of its secret.
+    pub(crate) fn insert_as(
+        &mut self,
+        id: Option<CredentialId>,
+        new: NewCredential,
+        source: Source,
+    ) -> Result<CredentialId, Error> {
+        if let Some(known) = self.entries.iter().find(|entry| entry.is_known_by(new.kind, &new.secret)) {
             return Err(Error::CredentialExists(known.id.clone()));
         }
+        let origin = CredentialId::long(new.kind, &new.secret);
         let short = CredentialId::of(new.kind, &new.secret);
         let is_taken = self.entries.iter().any(|entry| entry.id == short);
-        let id = if is_taken { origin } else { short };
+        let id = id.unwrap_or(if is_taken { origin } else { short });
         self.last_order += 1;
         let entry = Entry::new(id.clone(), self.last_order, new, source);
         let place = self.entries.partition_point(|other| other.cursor() < entry.cursor());

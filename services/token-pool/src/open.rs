@@ -9,6 +9,7 @@ use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
 
+use crate::audit::Change;
 use crate::clock::{instant_after, until};
 use crate::config::PoolConfig;
 use crate::credential::CredentialId;
@@ -17,7 +18,7 @@ use crate::error::Error;
 use crate::lease::LeaseId;
 use crate::pool::{Inner, Pool, Wish};
 use crate::select::{Endpoint, Unavailable, select};
-use crate::state::{Context, Outcome, Readiness};
+use crate::state::{Context, Outcome, Phase, Readiness};
 use crate::store::Backing;
 use crate::view::{CredentialView, log_change};
 use crate::waiting::Answers;
@@ -111,6 +112,7 @@ impl<'a> Open<'a> {
     /// Hands out what became free, and wakes those who sleep too long.
     pub(crate) fn finish(mut self) -> Answers {
         self.serve_waiters();
+        self.pool.core.news.send_modify(|count| *count = count.wrapping_add(1));
         if self.inner.waiters.is_empty() {
             self.inner.announced = None;
             return self.answers;
@@ -152,7 +154,12 @@ impl<'a> Open<'a> {
         let before = entry.state.phase_at(context.now);
         change(entry, &context);
         log_change(entry, before, context.now, context.config);
-        Ok(CredentialView::of(entry, context.now))
+        let view = CredentialView::of(entry, context.now);
+        if let Some(action) = decision(before, view.phase) {
+            let detail = view.last_error.clone().unwrap_or_default();
+            self.audit(Change { detail, ..Change::to(&view, "pool".to_owned(), action) });
+        }
+        Ok(view)
     }
 
     pub(crate) fn entry(&mut self, id: &CredentialId) -> Option<&mut Entry> {
@@ -181,6 +188,9 @@ impl<'a> Open<'a> {
             }
         }
         let (wall, config) = (self.wall, self.config());
+        for entry in &mut self.inner.entries {
+            entry.facts.created.get_or_insert(wall);
+        }
         let expired = self.inner.entries.iter().filter(|entry| entry.has_expired(wall, config));
         for id in expired.map(|entry| entry.id.clone()).collect::<Vec<_>>() {
             // The id was found a line above.
@@ -219,6 +229,20 @@ impl Inner {
         let recovery = recoveries.chain(self.next_probe(wall)).min();
         let wake = |recovery| instant_after(now, until(recovery, wall).max(Duration::from_millis(1)));
         recovery.map(wake).into_iter().chain(self.leases.next_expiry()).min()
+    }
+}
+
+/// What the audit trail calls a change of phase, if it takes the credential away for long or brings it back.
+fn decision(before: Phase, after: Phase) -> Option<&'static str> {
+    let same = std::mem::discriminant(&before) == std::mem::discriminant(&after);
+    match after {
+        _ if same => None,
+        Phase::Tripped { .. } => Some("disabled"),
+        Phase::Blocked => Some("blocked"),
+        Phase::Expired => Some("expired"),
+        Phase::Exhausted { .. } => Some("exhausted"),
+        Phase::Active if !matches!(before, Phase::CoolingDown { .. }) => Some("recovered"),
+        Phase::Active | Phase::CoolingDown { .. } | Phase::SwitchedOff => None,
     }
 }
 

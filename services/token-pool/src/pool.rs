@@ -6,7 +6,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
 use crate::affinity::Affinity;
@@ -21,7 +21,7 @@ use crate::exchange::TokenExchange;
 use crate::lease::{Lease, LeaseId, LeaseTable};
 use crate::open::Open;
 use crate::select::OnQuota;
-use crate::state::{Event, Outcome};
+use crate::state::Outcome;
 use crate::store::Backing;
 use crate::store::changes::Keeping;
 use crate::view::{CredentialView, Cursor, PoolStatus, status};
@@ -100,6 +100,8 @@ pub(crate) struct Core {
     pub(crate) refresher: Notify,
     /// Tells those who wait that something becomes free earlier than they think.
     pub(crate) sooner: Notify,
+    /// Counts how often the pool was open, for those who watch it.
+    pub(crate) news: watch::Sender<u64>,
 }
 
 #[derive(Default)]
@@ -151,7 +153,9 @@ impl Pool {
         backing: Backing,
     ) -> Self {
         let (refresher, sooner) = (Notify::new(), Notify::new());
-        let core = Core { config, clock, exchange, backing, inner: Mutex::new(inner), refresher, sooner };
+        let news = watch::Sender::new(0);
+        let inner = Mutex::new(inner);
+        let core = Core { config, clock, exchange, backing, inner, refresher, sooner, news };
         Self { core: Arc::new(core) }
     }
 
@@ -250,31 +254,6 @@ impl Pool {
             status(&open.inner.entries, endpoints, open.wall)
         })
         .await
-    }
-
-    /// Switches a credential off until [`recover`](Self::recover). Leases that are out go on.
-    ///
-    /// # Errors
-    /// [`Error::CredentialNotFound`].
-    pub async fn switch_off(&self, id: &CredentialId) -> Result<CredentialView, Error> {
-        self.decide(id, Event::SwitchedOff).await
-    }
-
-    /// Makes a credential active again, whatever it was: what is held against it is forgotten.
-    ///
-    /// # Errors
-    /// [`Error::CredentialNotFound`].
-    pub async fn recover(&self, id: &CredentialId) -> Result<CredentialView, Error> {
-        self.decide(id, Event::Recovered).await
-    }
-
-    async fn decide(&self, id: &CredentialId, event: Event) -> Result<CredentialView, Error> {
-        let id = id.clone();
-        let decide = move |open: &mut Open<'_>| {
-            open.inner.endpoints.forget(&id);
-            open.change(&id, |entry, context| entry.decide(event, context))
-        };
-        self.transact_durably(decide).await?
     }
 
     /// When a slot can become free without anybody reporting, as far as this process knows.

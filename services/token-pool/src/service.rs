@@ -1,22 +1,31 @@
 //! The pool as the gRPC service `warp2api.token_pool.v1.TokenPool`: reads the message, asks the pool, writes the
-//! answer. Knows no rules.
+//! answer. Knows no rules. Who may call what is the guard's to say.
+
+mod finding;
+mod requests;
 
 use std::time::Duration;
 
+use futures_util::StreamExt as _;
+use futures_util::stream::{self, BoxStream};
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
+use warp2api_proto::error::v1::ErrorReason;
 use warp2api_proto::token_pool::v1::token_pool_server::TokenPool;
-use warp2api_proto::token_pool::v1::{
-    AcquireCredentialRequest, AcquireCredentialResponse, GetCredentialRequest, GetCredentialResponse,
-    GetPoolStatusRequest, GetPoolStatusResponse, ListCredentialsRequest, ListCredentialsResponse,
-    ReportCredentialOutcomeRequest, ReportCredentialOutcomeResponse,
-};
-use warp2api_rpc::{CallContext, Failure};
+use warp2api_proto::token_pool::v1::*;
+use warp2api_rpc::{CallContext, Caller, Failure};
 
+use crate::admin::Operator;
 use crate::convert;
+use crate::credential::CredentialId;
 use crate::error::Error;
 use crate::lease::LeaseId;
+use crate::listing::Filter;
 use crate::pool::{Acquire, Pool, Report};
+use crate::quota::Accounts;
+use crate::store::rotation::Rotation;
+use crate::view::CredentialView;
 
 const DEFAULT_PAGE_SIZE: usize = 100;
 const MAX_PAGE_SIZE: usize = 1000;
@@ -29,12 +38,37 @@ const MAX_DETAIL_CHARS: usize = 200;
 #[derive(Debug, Clone)]
 pub struct TokenPoolService {
     pool: Pool,
+    accounts: Option<Accounts>,
+    stop: CancellationToken,
 }
 
 impl TokenPoolService {
-    /// Serves a pool.
+    /// Serves a pool. What asks the upstream about accounts is not served.
     pub fn new(pool: Pool) -> Self {
-        Self { pool }
+        Self { pool, accounts: None, stop: CancellationToken::new() }
+    }
+
+    /// Serves a pool whose accounts can be asked about.
+    pub fn with_accounts(accounts: Accounts) -> Self {
+        Self { accounts: Some(accounts.clone()), ..Self::new(accounts.pool().clone()) }
+    }
+
+    /// Ends the streams of those who watch when `stop` says so.
+    #[must_use]
+    pub fn until(mut self, stop: CancellationToken) -> Self {
+        self.stop = stop;
+        self
+    }
+
+    fn operator<T>(&self, request: &Request<T>) -> Operator {
+        self.pool.operator(Caller::of(request.extensions()).name())
+    }
+
+    fn accounts(&self) -> Result<&Accounts, Status> {
+        self.accounts.as_ref().ok_or_else(|| {
+            Failure::new(ErrorReason::MethodNotFound, "this service knows no upstream to ask about accounts")
+                .into()
+        })
     }
 }
 
@@ -66,11 +100,16 @@ impl TokenPool for TokenPoolService {
         &self,
         request: Request<ListCredentialsRequest>,
     ) -> Result<Response<ListCredentialsResponse>, Status> {
-        let ListCredentialsRequest { page_size, page_token } = request.into_inner();
-        let page = self.pool.list(convert::cursor(&page_token)?, read_page_size(page_size)?);
-        let (views, next) = page.await.map_err(status)?;
+        let ListCredentialsRequest { page_size, page_token, tier, state } = request.into_inner();
+        let filter = Filter {
+            tier: convert::read_tier(tier, "tier")?,
+            standing: convert::read_state(state, "state")?,
+        };
+        let cursor = convert::cursor(filter, &page_token)?;
+        let (views, next) =
+            self.pool.list_wanted(filter, cursor, read_page_size(page_size)?).await.map_err(status)?;
         let credentials = views.into_iter().map(convert::credential).collect();
-        let next_page_token = convert::page_token(next);
+        let next_page_token = convert::page_token(filter, next);
         Ok(Response::new(ListCredentialsResponse { credentials, next_page_token }))
     }
 
@@ -78,9 +117,140 @@ impl TokenPool for TokenPoolService {
         &self,
         request: Request<GetCredentialRequest>,
     ) -> Result<Response<GetCredentialResponse>, Status> {
-        let id = convert::credential_id(&request.get_ref().name, "name")?;
+        let id = named(&request.get_ref().name)?;
         let view = self.pool.get(&id).await.map_err(status)?;
         Ok(Response::new(GetCredentialResponse { credential: Some(convert::credential(view)) }))
+    }
+
+    async fn create_credential(
+        &self,
+        request: Request<CreateCredentialRequest>,
+    ) -> Result<Response<CreateCredentialResponse>, Status> {
+        let operator = self.operator(&request);
+        let view = operator.add(requests::addition(request.into_inner())?).await.map_err(status)?;
+        Ok(Response::new(CreateCredentialResponse { credential: shown(view) }))
+    }
+
+    async fn update_credential(
+        &self,
+        request: Request<UpdateCredentialRequest>,
+    ) -> Result<Response<UpdateCredentialResponse>, Status> {
+        let operator = self.operator(&request);
+        let (id, edit) = requests::edit(request.into_inner())?;
+        let view = operator.edit(&id, edit).await.map_err(status)?;
+        Ok(Response::new(UpdateCredentialResponse { credential: shown(view) }))
+    }
+
+    async fn delete_credential(
+        &self,
+        request: Request<DeleteCredentialRequest>,
+    ) -> Result<Response<DeleteCredentialResponse>, Status> {
+        let operator = self.operator(&request);
+        let DeleteCredentialRequest { name, etag } = request.into_inner();
+        let etag = Some(etag).filter(|etag| !etag.is_empty());
+        operator.remove(&named(&name)?, etag).await.map_err(status)?;
+        Ok(Response::new(DeleteCredentialResponse {}))
+    }
+
+    async fn refresh_credential(
+        &self,
+        request: Request<RefreshCredentialRequest>,
+    ) -> Result<Response<RefreshCredentialResponse>, Status> {
+        let view = self.operator(&request).renew(&named(&request.get_ref().name)?).await.map_err(status)?;
+        Ok(Response::new(RefreshCredentialResponse { credential: shown(view) }))
+    }
+
+    async fn recover_credential(
+        &self,
+        request: Request<RecoverCredentialRequest>,
+    ) -> Result<Response<RecoverCredentialResponse>, Status> {
+        let view = self.operator(&request).recover(&named(&request.get_ref().name)?).await.map_err(status)?;
+        Ok(Response::new(RecoverCredentialResponse { credential: shown(view) }))
+    }
+
+    async fn enable_credential(
+        &self,
+        request: Request<EnableCredentialRequest>,
+    ) -> Result<Response<EnableCredentialResponse>, Status> {
+        let view = self.operator(&request).enable(&named(&request.get_ref().name)?).await.map_err(status)?;
+        Ok(Response::new(EnableCredentialResponse { credential: shown(view) }))
+    }
+
+    async fn disable_credential(
+        &self,
+        request: Request<DisableCredentialRequest>,
+    ) -> Result<Response<DisableCredentialResponse>, Status> {
+        let view = self
+            .operator(&request)
+            .disable(&named(&request.get_ref().name)?, &request.get_ref().reason)
+            .await
+            .map_err(status)?;
+        Ok(Response::new(DisableCredentialResponse { credential: shown(view) }))
+    }
+
+    async fn check_credential(
+        &self,
+        request: Request<CheckCredentialRequest>,
+    ) -> Result<Response<CheckCredentialResponse>, Status> {
+        let id = named(&request.get_ref().name)?;
+        let found = self.accounts()?.check(&id).await.map_err(status)?;
+        let view = self.pool.get(&id).await.map_err(status)?;
+        let (finding, detail) = finding::explain(&found, &view);
+        self.operator(&request).checked(&view, &detail).await.map_err(status)?;
+        Ok(Response::new(CheckCredentialResponse {
+            credential: shown(view),
+            finding: finding.into(),
+            detail,
+        }))
+    }
+
+    async fn create_guest_credential(
+        &self,
+        request: Request<CreateGuestCredentialRequest>,
+    ) -> Result<Response<CreateGuestCredentialResponse>, Status> {
+        let caller = Caller::of(request.extensions());
+        let (view, created) = self.accounts()?.guest(caller.name()).await.map_err(Failure::from)?;
+        Ok(Response::new(CreateGuestCredentialResponse { credential: shown(view), created }))
+    }
+
+    type WatchCredentialsStream = BoxStream<'static, Result<WatchCredentialsResponse, Status>>;
+
+    async fn watch_credentials(
+        &self,
+        _request: Request<WatchCredentialsRequest>,
+    ) -> Result<Response<Self::WatchCredentialsStream>, Status> {
+        let sightings = self.pool.watch(self.stop.clone());
+        let sightings = sightings.map(|seen| seen.map(convert::sighting).map_err(status));
+        // The pool has no end of its own.
+        let end = stream::once(async {
+            let words = "the service is on its way down: watch again";
+            Err(Status::from(Failure::new(ErrorReason::ShuttingDown, words)))
+        });
+        Ok(Response::new(sightings.chain(end).boxed()))
+    }
+
+    async fn list_audit_events(
+        &self,
+        request: Request<ListAuditEventsRequest>,
+    ) -> Result<Response<ListAuditEventsResponse>, Status> {
+        let ListAuditEventsRequest { page_size, page_token, credential } = request.into_inner();
+        let of = Some(credential).filter(|name| !name.is_empty());
+        let of = of.map(|name| convert::credential_id(&name, "credential")).transpose()?;
+        let before = convert::read_audit_token(&page_token)?;
+        let page = self.pool.trail(of.as_ref(), before, read_page_size(page_size)?);
+        let (events, next) = page.await.map_err(status)?;
+        Ok(Response::new(ListAuditEventsResponse {
+            audit_events: events.into_iter().map(convert::audit_event).collect(),
+            next_page_token: convert::audit_token(next),
+        }))
+    }
+
+    async fn rotate_store_key(
+        &self,
+        request: Request<RotateStoreKeyRequest>,
+    ) -> Result<Response<RotateStoreKeyResponse>, Status> {
+        let Rotation { from, to } = self.operator(&request).rotate_key().await.map_err(Failure::from)?;
+        Ok(Response::new(RotateStoreKeyResponse { previous_key_id: from, key_id: to }))
     }
 
     async fn get_pool_status(
@@ -89,6 +259,14 @@ impl TokenPool for TokenPoolService {
     ) -> Result<Response<GetPoolStatusResponse>, Status> {
         Ok(Response::new(convert::status(&self.pool.status().await.map_err(status)?)))
     }
+}
+
+fn named(name: &str) -> Result<CredentialId, Failure> {
+    convert::credential_id(name, "name")
+}
+
+fn shown(view: CredentialView) -> Option<Credential> {
+    Some(convert::credential(view))
 }
 
 fn read_acquire(request: &AcquireCredentialRequest, time_left: Option<Duration>) -> Result<Acquire, Failure> {

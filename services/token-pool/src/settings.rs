@@ -77,19 +77,28 @@ pub enum Problem {
 /// # Errors
 /// All entries that cannot be used.
 pub fn parse(settings: &CredentialSettings) -> Result<Vec<NewCredential>, SettingsError> {
-    let mut credentials = Vec::new();
-    let mut problems = Vec::new();
-    for (variable, value, tier, kind) in settings.by_tier() {
-        let entries =
-            value.unwrap_or_default().split([',', '\n', '\r']).map(str::trim).filter(|e| !e.is_empty());
-        for (index, text) in entries.enumerate() {
-            match parse_entry(text, tier, kind) {
-                Ok(credential) => credentials.extend(credential),
-                Err(problem) => problems.push(SettingsProblem { variable, entry: index + 1, problem }),
-            }
+    let (mut credentials, mut problems) = (Vec::new(), Vec::new());
+    for entry in entries(settings) {
+        match entry {
+            Ok((_, credential)) => credentials.push(credential),
+            Err(problem) => problems.push(problem),
         }
     }
     if problems.is_empty() { Ok(without_duplicates(credentials)) } else { Err(SettingsError(problems)) }
+}
+
+/// Each entry of the variables by itself, with the variable it stands in; skipped ones are left out.
+pub(crate) fn entries(
+    settings: &CredentialSettings,
+) -> impl Iterator<Item = Result<(&'static str, NewCredential), SettingsProblem>> {
+    settings.by_tier().into_iter().flat_map(|(variable, value, tier, kind)| {
+        let entries =
+            value.unwrap_or_default().split([',', '\n', '\r']).map(str::trim).filter(|e| !e.is_empty());
+        entries.enumerate().filter_map(move |(index, text)| match parse_entry(text, tier, kind) {
+            Ok(credential) => credential.map(|credential| Ok((variable, credential))),
+            Err(problem) => Some(Err(SettingsProblem { variable, entry: index + 1, problem })),
+        })
+    })
 }
 
 impl CredentialSettings {
@@ -125,7 +134,17 @@ impl fmt::Debug for CredentialSettings {
 
 fn parse_entry(text: &str, tier: Tier, kind: Kind) -> Result<Option<NewCredential>, Problem> {
     let (label, token) = split_label(unquoted(text))?;
-    let token = unquoted(token);
+    let token = parse_token(unquoted(token), kind)?;
+    Ok(token.map(|(kind, secret)| NewCredential {
+        tier,
+        kind,
+        display_name: label.map(str::to_owned),
+        secret,
+    }))
+}
+
+/// A token, and what it looks like; `usual` is what it is if it does not look like anything. `None` for the placeholder.
+pub(crate) fn parse_token(token: &str, usual: Kind) -> Result<Option<(Kind, Secret)>, Problem> {
     if token == PLACEHOLDER {
         return Ok(None);
     }
@@ -135,10 +154,16 @@ fn parse_entry(text: &str, tier: Tier, kind: Kind) -> Result<Option<NewCredentia
     if !token.bytes().all(|b| b.is_ascii_graphic()) {
         return Err(Problem::InvalidToken);
     }
-    let kind = kind_of(token, kind);
+    let kind = kind_of(token, usual);
     let prefix = if kind == Kind::ApiKey && !token.starts_with(API_KEY_PREFIX) { API_KEY_PREFIX } else { "" };
-    let secret = Secret::new(format!("{prefix}{token}"));
-    Ok(Some(NewCredential { tier, kind, display_name: label.map(str::to_owned), secret }))
+    Ok(Some((kind, Secret::new(format!("{prefix}{token}")))))
+}
+
+/// Whether a text can be a label: it is shown, so nothing that looks like a token.
+pub(crate) fn is_label(label: &str) -> bool {
+    let allowed = |c: char| c.is_alphanumeric() || " ._-@+".contains(c);
+    let fits = !label.is_empty() && label.chars().count() <= MAX_LABEL_CHARS && label.chars().all(allowed);
+    fits && !looks_like_token(label)
 }
 
 /// The label of an entry, if it has one, and the rest.
@@ -151,8 +176,7 @@ fn split_label(text: &str) -> Result<(Option<&str>, &str), Problem> {
     if looks_like_token(label) {
         return Err(Problem::TokenAsLabel);
     }
-    let allowed = |c: char| c.is_alphanumeric() || " ._-@+".contains(c);
-    if label.is_empty() || label.chars().count() > MAX_LABEL_CHARS || !label.chars().all(allowed) {
+    if !is_label(label) {
         return Err(Problem::InvalidLabel);
     }
     Ok((Some(label), token))

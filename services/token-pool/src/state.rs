@@ -108,6 +108,13 @@ pub enum Event {
     },
     /// The token has expired and cannot be renewed.
     Expired,
+    /// The upstream said that the quota is used up.
+    QuotaSpent {
+        /// How long until it comes back.
+        refresh: Duration,
+    },
+    /// The upstream said that a quota that was used up has come back.
+    QuotaBack,
     /// An operator switched the credential off.
     SwitchedOff,
     /// An operator wants the credential used again.

@@ -6,6 +6,7 @@ use crate::config::PoolConfig;
 use crate::credential::{CredentialId, Kind, Source, Tier};
 use crate::endpoints::EndpointStatus;
 use crate::entry::Entry;
+use crate::facts::Quota;
 use crate::state::{Phase, Readiness};
 
 /// A credential as it may be shown.
@@ -37,6 +38,18 @@ pub struct CredentialView {
     pub access_token_expire_time: Option<SystemTime>,
     /// Why it is not active, or what its last failure was.
     pub last_error: Option<String>,
+    /// Leases that may be out at once, if an operator said so.
+    pub max_in_flight: Option<u32>,
+    /// What its account may still use, as the upstream said last.
+    pub quota: Option<Quota>,
+    /// Whether it is the installation's guest identity.
+    pub guest: bool,
+    /// When it came into the pool.
+    pub create_time: Option<SystemTime>,
+    /// When an operator changed it last.
+    pub update_time: Option<SystemTime>,
+    /// Changes whenever an operator changes it.
+    pub etag: String,
 }
 
 /// Where a page of a list ended.
@@ -79,6 +92,14 @@ pub struct TierStatus {
     pub blocked: usize,
     /// Leases that are out.
     pub in_flight: u32,
+    /// Of the credentials, those that failed or expired: not those an operator switched off.
+    pub failed: usize,
+    /// Of the credentials, those with a known quota.
+    pub known_quotas: usize,
+    /// Of these, those without a limit.
+    pub unlimited: usize,
+    /// What those with a known limit have left together.
+    pub remaining: u64,
 }
 
 impl CredentialView {
@@ -102,6 +123,12 @@ impl CredentialView {
             last_granted_time: entry.last_granted_time,
             access_token_expire_time: entry.token_expiry(),
             last_error: entry.last_error.clone(),
+            max_in_flight: entry.facts.max_in_flight,
+            quota: entry.facts.quota,
+            guest: entry.facts.guest,
+            create_time: entry.facts.created,
+            update_time: entry.facts.updated,
+            etag: entry.facts.etag(&entry.id),
         }
     }
 }
@@ -128,6 +155,7 @@ fn count(tier: Tier, views: &[CredentialView]) -> Option<TierStatus> {
     let views = || views.iter().filter(|view| view.tier == tier);
     let with = |wanted: fn(&Phase) -> bool| views().filter(|view| wanted(&view.phase)).count();
     let total = views().count();
+    let limited = || views().filter_map(|view| view.quota).filter(|q| !q.unlimited).map(|q| q.remaining());
     (total > 0).then(|| TierStatus {
         tier,
         total,
@@ -137,6 +165,10 @@ fn count(tier: Tier, views: &[CredentialView]) -> Option<TierStatus> {
         disabled: with(|phase| matches!(phase, Phase::Tripped { .. } | Phase::SwitchedOff | Phase::Expired)),
         blocked: with(|phase| matches!(phase, Phase::Blocked)),
         in_flight: views().map(|view| view.in_flight).sum(),
+        failed: with(|phase| matches!(phase, Phase::Tripped { .. } | Phase::Blocked | Phase::Expired)),
+        known_quotas: views().filter(|view| view.quota.is_some()).count(),
+        unlimited: views().filter(|view| view.quota.is_some_and(|quota| quota.unlimited)).count(),
+        remaining: limited().fold(0, u64::saturating_add),
     })
 }
 

@@ -90,6 +90,9 @@ pub(super) fn openai(reason: ErrorReason) -> Words {
         R::CredentialRefreshFailed => row(503, SERVER, "credential_refresh_failed", A_LITTLE_LATER),
         R::CredentialExists => row(409, INVALID, "credential_exists", Never),
         R::StoreUnavailable => row(503, SERVER, "store_unavailable", A_LITTLE_LATER),
+        R::CredentialChanged => row(409, INVALID, "credential_changed", AsUsual),
+        R::CredentialUnsuitable => row(400, INVALID, "credential_unsuitable", AsUsual),
+        R::StoreKeyMissing => row(400, INVALID, "store_key_missing", AsUsual),
 
         R::UpstreamQuotaExhausted => row(429, "insufficient_quota", "insufficient_quota", A_MINUTE),
         R::UpstreamRateLimited => row(429, RATE, "rate_limit_exceeded", A_LITTLE_LATER),

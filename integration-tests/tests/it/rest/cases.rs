@@ -58,12 +58,61 @@ fn codec() -> Vec<Case> {
 }
 
 fn token_pool() -> Vec<Case> {
+    let made = json!({"name": "credentials/made-here"});
+    let method = |name: &'static str, request: &Value| call(name, request.clone());
+    let credential = |more: Value| {
+        let mut credential = json!({"secret": "embedded-upstream-refresh-token", "displayName": "made"});
+        credential.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
+        json!({"credential": credential, "credentialId": "made-here"})
+    };
+    let update = |mask: &str, more: Value| {
+        let mut credential = made.clone();
+        credential.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
+        json!({"credential": credential, "updateMask": mask})
+    };
     vec![
         call("token_pool.v1.TokenPool/ListCredentials", json!({"pageSize": 1})),
         call("token_pool.v1.TokenPool/ListCredentials", json!({"pageToken": "of another list"})).fails(),
         call("token_pool.v1.TokenPool/GetCredential", json!({"name": "credentials/EMBEDDED"})),
         call("token_pool.v1.TokenPool/GetCredential", json!({"name": "credentials/nobody"})).fails(),
+        call(
+            "token_pool.v1.TokenPool/CreateCredential",
+            credential(json!({"tier": "CREDENTIAL_TIER_SHARED"})),
+        ),
+        call("token_pool.v1.TokenPool/CreateCredential", credential(json!({}))).fails(),
+        call("token_pool.v1.TokenPool/CreateCredential", json!({"credential": {}})).fails(),
+        call(
+            "token_pool.v1.TokenPool/UpdateCredential",
+            update("displayName", json!({"displayName": "new"})),
+        ),
+        call("token_pool.v1.TokenPool/UpdateCredential", update("", json!({"maxInFlight": 3}))),
+        call(
+            "token_pool.v1.TokenPool/UpdateCredential",
+            update("", json!({"etag": "old", "maxInFlight": 3})),
+        )
+        .fails(),
+        method("token_pool.v1.TokenPool/RefreshCredential", &made),
+        method("token_pool.v1.TokenPool/CheckCredential", &made),
+        call(
+            "token_pool.v1.TokenPool/DisableCredential",
+            json!({"name": "credentials/made-here", "reason": "not needed today"}),
+        ),
+        call(
+            "token_pool.v1.TokenPool/ListCredentials",
+            json!({"tier": "CREDENTIAL_TIER_SHARED", "state": "CREDENTIAL_STATE_DISABLED"}),
+        ),
+        method("token_pool.v1.TokenPool/EnableCredential", &made),
+        method("token_pool.v1.TokenPool/RecoverCredential", &made),
+        call("token_pool.v1.TokenPool/CreateGuestCredential", json!({})),
+        call("token_pool.v1.TokenPool/CreateGuestCredential", json!({})),
+        Case { most: 4, ..call("token_pool.v1.TokenPool/WatchCredentials", json!({})) },
         call("token_pool.v1.TokenPool/GetPoolStatus", json!({})),
+        method("token_pool.v1.TokenPool/DeleteCredential", &made),
+        method("token_pool.v1.TokenPool/DeleteCredential", &made).fails(),
+        call("token_pool.v1.TokenPool/ListAuditEvents", json!({"credential": "credentials/made-here"})),
+        call("token_pool.v1.TokenPool/ListAuditEvents", json!({"pageToken": "?"})).fails(),
+        // It would serve the chats below.
+        call("token_pool.v1.TokenPool/DisableCredential", json!({"name": "credentials/guest"})),
     ]
 }
 

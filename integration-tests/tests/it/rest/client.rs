@@ -26,7 +26,7 @@ pub(crate) fn write(route: &Route, request: &Value) -> Written {
     address += pieces.next().expect("a path");
     while let Some(variable) = pieces.next() {
         let (field, pattern) = variable.split_once('=').unwrap_or((variable, "*"));
-        let value = rest.remove(field).unwrap_or_else(|| panic!("{} wants {field}", route.path));
+        let value = take(&mut rest, field).unwrap_or_else(|| panic!("{} wants {field}", route.path));
         let segments = value.as_str().expect("a name").splitn(pattern.split('/').count(), '/').map(encode);
         address += &segments.collect::<Vec<_>>().join("/");
         address += pieces.next().unwrap_or_default();
@@ -42,6 +42,14 @@ pub(crate) fn write(route: &Route, request: &Value) -> Written {
         address += &format!("?{}", query.join("&"));
     }
     Written { address, body }
+}
+
+/// Takes a field out, perhaps one of a message in the message.
+fn take(message: &mut Map<String, Value>, path: &str) -> Option<Value> {
+    match path.split_once('.') {
+        Some((field, rest)) => take(message.get_mut(field)?.as_object_mut()?, rest),
+        None => message.remove(path),
+    }
 }
 
 fn flatten(name: &str, value: &Value, query: &mut Vec<String>) {

@@ -39,6 +39,7 @@ fn blank(value: &mut Value) {
             object.values_mut().for_each(blank);
         }
         Value::Array(items) => items.iter_mut().for_each(blank),
+        Value::String(text) if text.starts_with("auditEvents/") => text.truncate("auditEvents/".len()),
         _ => {}
     }
 }
@@ -81,7 +82,8 @@ async fn every_annotated_method_answers_by_rest_as_by_grpc() {
                 case.script.iter().for_each(|scenario| house.simulator.enqueue(scenario.clone()));
             }
             let request = fitting(&grpc, &case.request).await;
-            let mut expected = dynamic::call(&dynamic::at(address(&grpc, method)), method, &request).await;
+            let endpoint = dynamic::at(address(&grpc, method));
+            let mut expected = dynamic::call_at_most(&endpoint, method, &request, case.most).await;
             for route in routes.iter().filter(|route| name(route) == method) {
                 let request = fitting(&rest, &case.request).await;
 

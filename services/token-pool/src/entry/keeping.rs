@@ -49,10 +49,12 @@ impl Entry {
             last_error,
             exchanges,
             claim,
+            facts,
         } = kept;
         (entry.state, entry.serial, entry.suspect, entry.last_grant) = (state, serial, suspect, last_grant);
         (entry.granted_count, entry.last_granted_time) = (granted_count, last_granted_time);
         (entry.last_error, entry.exchanges, entry.claim) = (last_error, exchanges, claim);
+        entry.facts = facts;
         entry.mark = Some(entry.mark_of(kept_for_mark));
         entry
     }
@@ -125,6 +127,7 @@ impl Entry {
             last_error: self.last_error.clone(),
             exchanges: self.exchanges,
             claim: self.claim.clone(),
+            facts: self.facts.clone(),
         }
     }
 }

@@ -16,6 +16,8 @@ impl State {
             _ if self.waits_for_a_person() => next,
             Event::Expired => next.settled_in(Phase::Expired, context),
             Event::Exchanged => next.exchanged(),
+            Event::QuotaSpent { refresh } => next.quota_spent(refresh, context),
+            Event::QuotaBack => next.quota_back(context),
             Event::ExchangeRefused => next.exchange_failed(context).failed(FailureSource::Exchange, context),
             Event::ExchangeFailed { usable } => next.exchange_failed(context).without_token(usable, context),
             Event::Excused(excused) => next.excused(excused, context),
@@ -155,6 +157,25 @@ impl State {
                 self.settled_in(Phase::Exhausted { until: until.max(ends) }, context)
             }
             _ => self.settled_in(Phase::Exhausted { until: ends }, context),
+        }
+    }
+
+    /// Sets when one that has run out comes back. Whether it has is for the turns to say.
+    fn quota_spent(self, refresh: Duration, context: &Context<'_>) -> Self {
+        let longest = context.config.max_quota_wait;
+        match self.phase {
+            Phase::Exhausted { .. } => {
+                let until = context.wait(Some(refresh), longest, || longest);
+                Self { phase: Phase::Exhausted { until }, ..self }
+            }
+            _ => self,
+        }
+    }
+
+    fn quota_back(self, context: &Context<'_>) -> Self {
+        match self.phase {
+            Phase::Exhausted { .. } => self.settled_in(Phase::Active, context),
+            _ => self,
         }
     }
 

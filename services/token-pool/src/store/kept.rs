@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use crate::audit::{AuditEvent, Change};
 use crate::clock::{after, instant_after, until};
 use crate::credential::{CredentialId, Kind, Secret, Source, Tier};
+use crate::facts::Facts;
 use crate::lease::{LeaseId, LeaseRecord};
 use crate::state::State;
 use crate::store::seal::{Keyring, Unopened};
@@ -33,6 +34,8 @@ pub(crate) struct Kept {
     pub(crate) exchanges: u64,
     /// Which process exchanges its refresh token now.
     pub(crate) claim: Option<Claim>,
+    /// What else is known of it.
+    pub(crate) facts: Facts,
 }
 
 /// What is known of an access token.

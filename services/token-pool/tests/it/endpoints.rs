@@ -223,12 +223,12 @@ async fn a_credential_that_comes_back_or_is_vouched_for_is_tried_at_once() {
     assert_eq!(down_for(&pool).await, 5);
 
     let vouched = view(&pool, "y").await.id;
-    pool.recover(&vouched).await.unwrap();
+    pool.operator("me").recover(&vouched).await.unwrap();
     assert_eq!(turn(&pool, Outcome::Rejected).await, "y");
     assert_eq!(down_for(&pool).await, 5, "which does not make the others wait longer");
 
     let back = view(&pool, "x").await.id;
-    pool.recover(&back).await.unwrap();
+    pool.operator("me").recover(&back).await.unwrap();
     assert_eq!(turn(&pool, Outcome::Success).await, "x");
     assert_eq!(chat(&pool).await.open, None);
 }

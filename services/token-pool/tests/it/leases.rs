@@ -278,10 +278,10 @@ async fn the_answer_says_why_there_is_none() {
     let blocked = acquire(&two).await.unwrap();
     report(&two, &blocked, Outcome::Blocked).await;
     let off = view(&two, "s").await.id;
-    two.switch_off(&off).await.unwrap();
+    two.operator("me").disable(&off, "").await.unwrap();
     assert_eq!(acquire(&two).await.unwrap_err(), Error::AllDown { retry_after: None });
 
-    two.recover(&off).await.unwrap();
+    two.operator("me").recover(&off).await.unwrap();
     assert_eq!(turn(&two, Outcome::Success).await, "s");
 }
 

@@ -149,10 +149,18 @@ async fn wrong_fields_are_named() {
     report(&service, good).await.expect("the lease is still out");
 
     for (page_size, page_token, field) in [(-1, "", "page_size"), (0, "what", "page_token")] {
-        let request = ListCredentialsRequest { page_size, page_token: page_token.into() };
+        let request =
+            ListCredentialsRequest { page_size, page_token: page_token.into(), ..Default::default() };
         assert_field(&service.list_credentials(Request::new(request)).await.unwrap_err(), field);
     }
-    for name in ["", "0123abcd", "credentials/", "credentials/planted", "credentials/0123abcd/x"] {
+    for name in [
+        "",
+        "0123abcd",
+        "credentials/",
+        "credentials/planted!",
+        "credentials/Planted",
+        "credentials/0123abcd/x",
+    ] {
         let request = Request::new(GetCredentialRequest { name: name.into() });
         assert_field(&service.get_credential(request).await.unwrap_err(), "name");
     }
@@ -191,7 +199,7 @@ async fn lists_come_in_pages_best_tier_first() {
     let mut names = Vec::new();
     let mut page_token = String::new();
     loop {
-        let request = Request::new(ListCredentialsRequest { page_size: 2, page_token });
+        let request = Request::new(ListCredentialsRequest { page_size: 2, page_token, ..Default::default() });
         let page = service.list_credentials(request).await.unwrap().into_inner();
         assert!(page.credentials.len() <= 2);
         names.extend(page.credentials.into_iter().map(|credential| credential.name));

@@ -8,7 +8,7 @@ use warp2api_token_pool::clock::SystemClock;
 use warp2api_token_pool::state::Phase;
 use warp2api_token_pool::store::rotation::RotationError;
 use warp2api_token_pool::{
-    Acquire, Amendment, Database, Error, KeySource, NewCredential, Outcome, Pool, PoolConfig, Report, Store,
+    Acquire, Database, Edit, Error, KeySource, NewCredential, Outcome, Pool, PoolConfig, Report, Store,
     StoreKey, Tier,
 };
 
@@ -102,15 +102,14 @@ async fn what_the_variables_say_and_what_was_added_are_brought_together() {
     let folder = tempfile::tempdir().unwrap();
     let endpoint = Endpoint::default();
     endpoint.next("refresh", Answer::Rotate("rotated"));
-    let me = || "me".to_owned();
     let first = open(folder.path(), settings(), &endpoint).await;
     turn(&first, Outcome::Success).await;
-    let added = first.create(key(Tier::Anonymous, "added"), me()).await.unwrap();
-    let gone = first.create(key(Tier::Anonymous, "gone"), me()).await.unwrap();
-    first.delete(&gone.id, me()).await.unwrap();
+    let added = first.operator("me").add(key(Tier::Anonymous, "added").into()).await.unwrap();
+    let gone = first.operator("me").add(key(Tier::Anonymous, "gone").into()).await.unwrap();
+    first.operator("me").remove(&gone.id, None).await.unwrap();
     let known = view(&first, "refresh").await.id;
-    first.switch_off(&known).await.unwrap();
-    first.update(&added.id, Amendment { tier: Some(Tier::Shared), display_name: None }, me()).await.unwrap();
+    first.operator("me").disable(&known, "").await.unwrap();
+    first.operator("me").edit(&added.id, Edit { tier: Some(Tier::Shared), ..Edit::default() }).await.unwrap();
     // Not closed: killed.
     std::mem::forget(first.clone());
     let copy = tempfile::tempdir().unwrap();
@@ -133,10 +132,10 @@ async fn what_the_variables_say_and_what_was_added_are_brought_together() {
             ("added", Tier::Shared, Phase::Active),
         ]
     );
-    second.recover(&known).await.unwrap();
+    second.operator("me").recover(&known).await.unwrap();
     let trail = second.list_audit(None, 9).await.unwrap();
     let told: Vec<_> = trail.iter().map(|event| event.change.action.as_str()).collect();
-    assert_eq!(told, ["update", "delete", "create", "create"]);
+    assert_eq!(told, ["recover", "update", "disable", "delete", "create", "create"]);
 }
 
 #[tokio::test]
@@ -277,7 +276,7 @@ async fn a_lease_is_answered_without_waiting_for_the_disk_and_written_soon() {
         assert!(futures_util::poll!(lease).is_ready(), "nothing is waited for");
     }
     // Whatever waits for its own commit waits for everything before it.
-    pool.switch_off(&view(&pool, "key").await.id).await.unwrap();
+    pool.operator("me").disable(&view(&pool, "key").await.id, "").await.unwrap();
 
     let copy = tempfile::tempdir().unwrap();
     for name in ["pool.db", "pool.db-wal", "store.key"] {

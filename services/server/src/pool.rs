@@ -1,0 +1,77 @@
+//! The pool of this process and its way to the upstream, made of the settings.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use warp2api_rpc::{HttpEndpoint, http_endpoint};
+use warp2api_token_pool::account::Client;
+use warp2api_token_pool::clock::SystemClock;
+use warp2api_token_pool::{
+    AccountApi, Accounts, Kind, NewCredential, Pool, Secret, Store, Tier, TokenExchange,
+};
+use warp2api_upstream_sim::EmbeddedCredential;
+
+use crate::config::{Config, UpstreamChoice};
+
+/// How long one question about an account may take.
+const ACCOUNT_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// The upstream that was chosen.
+///
+/// # Errors
+/// When a proxy setting cannot be used.
+pub(crate) fn upstream(config: &Config) -> anyhow::Result<HttpEndpoint> {
+    match &config.upstream {
+        UpstreamChoice::Embedded(simulator) => Ok(http_endpoint::local(simulator.router())),
+        UpstreamChoice::Remote(_) => Ok(http_endpoint::remote(&config.remote_http)?),
+    }
+}
+
+/// The pool in `store` with the operator's credentials, and on the embedded upstream with that one's own; and the way to
+/// ask about its accounts.
+///
+/// # Errors
+/// When what is stored cannot be read, or a header cannot have the value that was configured.
+pub(crate) async fn accounts(
+    config: &Config,
+    endpoint: HttpEndpoint,
+    store: Store,
+) -> anyhow::Result<Accounts> {
+    let mut credentials = config.credentials.clone();
+    if matches!(config.upstream, UpstreamChoice::Embedded(_)) {
+        credentials.push(NewCredential {
+            tier: Tier::Personal,
+            kind: Kind::Embedded,
+            display_name: Some("embedded".to_owned()),
+            secret: Secret::new(EmbeddedCredential::API_KEY),
+        });
+    }
+    let headers = config.chat.client.headers()?;
+    let exchange = TokenExchange {
+        endpoint: endpoint.clone(),
+        url: config.token_url.0.clone(),
+        fallback_url: None,
+        headers: headers.clone(),
+    };
+    let mut rules = config.pool.clone();
+    rules.max_lease_duration = rules.max_lease_duration.max(config.chat.lease_duration());
+    if let Some(most) = config.max_in_flight {
+        rules.max_in_flight = most;
+    }
+    let client = &config.chat.client;
+    let api = AccountApi {
+        endpoint,
+        graphql_url: format!("{}/graphql/v2", config.chat.upstream_url),
+        sign_in_url: config.identity_url.0.clone(),
+        headers,
+        client: Client {
+            version: client.version.clone(),
+            os_category: client.os_category.clone(),
+            os_name: client.os_name.clone(),
+            os_version: client.os_version.clone(),
+        },
+        timeout: ACCOUNT_TIMEOUT,
+    };
+    let pool = Pool::with_store(rules, credentials, exchange, Arc::new(SystemClock), store).await?;
+    Ok(Accounts::new(pool, api))
+}

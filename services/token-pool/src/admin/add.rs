@@ -1,0 +1,77 @@
+//! New credentials: once each, however often they are sent.
+
+use crate::admin::Operator;
+use crate::credential::{CredentialId, NewCredential, Source};
+use crate::entry::Entry;
+use crate::error::Error;
+use crate::open::Open;
+use crate::view::CredentialView;
+
+/// A credential to be added.
+#[derive(Debug, Clone)]
+pub struct Addition {
+    /// The credential.
+    pub new: NewCredential,
+    /// The id it is to have; `None` for one made of its secret.
+    pub id: Option<CredentialId>,
+    /// What the caller calls this call.
+    pub request_id: Option<String>,
+    /// Leases that may be out at once.
+    pub max_in_flight: Option<u32>,
+    /// Whether it is the installation's guest identity.
+    pub guest: bool,
+}
+
+impl From<NewCredential> for Addition {
+    /// The credential with nothing else decided about it.
+    fn from(new: NewCredential) -> Self {
+        Self { new, id: None, request_id: None, max_in_flight: None, guest: false }
+    }
+}
+
+impl Operator {
+    /// Adds a credential, for good before this returns.
+    ///
+    /// # Errors
+    /// [`Error::CredentialExists`] if the pool has one that has this secret or ever had it, or has a guest identity
+    /// and this is one; [`Error::CredentialIdTaken`]; [`Error::RequestIdReused`].
+    pub async fn add(&self, addition: Addition) -> Result<CredentialView, Error> {
+        let actor = self.actor.clone();
+        self.pool.transact_durably(move |open| open.add(addition, actor)).await?
+    }
+}
+
+impl Open<'_> {
+    fn add(&mut self, addition: Addition, actor: String) -> Result<CredentialView, Error> {
+        let Addition { new, id, request_id, max_in_flight, guest } = addition;
+        let known_by = |entry: &&Entry| entry.is_known_by(new.kind, &new.secret);
+        let entries = &self.inner.entries;
+        if let Some(earlier) =
+            entries.iter().find(|e| request_id.is_some() && e.facts.request_id == request_id)
+        {
+            let same = known_by(&earlier);
+            return if same {
+                Ok(CredentialView::of(earlier, self.wall))
+            } else {
+                Err(Error::RequestIdReused)
+            };
+        }
+        if let Some(known) = entries.iter().find(|entry| guest && entry.facts.guest || known_by(entry)) {
+            return Err(Error::CredentialExists(known.id.clone()));
+        }
+        if let Some(id) = id.as_ref().filter(|id| entries.iter().any(|entry| entry.id == **id)) {
+            return Err(Error::CredentialIdTaken(id.clone()));
+        }
+        let id = self.inner.insert_as(id, new, Source::Admin)?;
+        let wall = self.wall;
+        if let Some(entry) = self.entry(&id) {
+            entry.facts.created = Some(wall);
+            (entry.facts.request_id, entry.facts.max_in_flight) = (request_id, max_in_flight);
+            entry.facts.guest = guest;
+        }
+        let view = self.view(&id)?;
+        let name = view.display_name.clone();
+        self.note(actor, if guest { "guest" } else { "create" }, &view, name);
+        Ok(view)
+    }
+}

@@ -1,0 +1,98 @@
+//! Switching a credential off and on again, and forgetting what is held against it.
+
+use crate::admin::Operator;
+use crate::credential::CredentialId;
+use crate::error::Error;
+use crate::open::Open;
+use crate::state::{Event, Phase};
+use crate::view::CredentialView;
+
+const MAX_REASON_CHARS: usize = 200;
+
+impl Operator {
+    /// Switches a credential off until [`enable`](Self::enable) or [`recover`](Self::recover), for good before this
+    /// returns. Leases that are out go on.
+    ///
+    /// # Errors
+    /// [`Error::CredentialNotFound`].
+    pub async fn disable(&self, id: &CredentialId, reason: &str) -> Result<CredentialView, Error> {
+        let reason: String = reason.trim().chars().take(MAX_REASON_CHARS).collect();
+        self.decide(id, "disable", move |open, id| {
+            let (context, by) = (open.context(), reason.clone());
+            let entry = open.entry(id).ok_or_else(|| Error::CredentialNotFound(id.clone()))?;
+            let by = (!by.is_empty() && !entry.holds_secret(&by)).then_some(by);
+            entry.decide(Event::SwitchedOff, &context);
+            if let Some(reason) = &by {
+                entry.last_error = Some(format!("switched off by an operator: {reason}"));
+            }
+            Ok(by.unwrap_or_default())
+        })
+        .await
+    }
+
+    /// Takes [`disable`](Self::disable) back. One that was not switched off stays as it is.
+    ///
+    /// # Errors
+    /// [`Error::CredentialNotFound`].
+    pub async fn enable(&self, id: &CredentialId) -> Result<CredentialView, Error> {
+        let current = self.pool.get(id).await?;
+        if current.phase != Phase::SwitchedOff {
+            return Ok(current);
+        }
+        self.decide(id, "enable", |open, id| {
+            let context = open.context();
+            let entry = open.entry(id).ok_or_else(|| Error::CredentialNotFound(id.clone()))?;
+            if entry.state.phase == Phase::SwitchedOff {
+                entry.decide(Event::Recovered, &context);
+            }
+            Ok(String::new())
+        })
+        .await
+    }
+
+    /// Makes a credential active again, whatever it was, for good before this returns: what is held against it is
+    /// forgotten.
+    ///
+    /// # Errors
+    /// [`Error::CredentialNotFound`].
+    pub async fn recover(&self, id: &CredentialId) -> Result<CredentialView, Error> {
+        self.decide(id, "recover", |open, id| {
+            let context = open.context();
+            let entry = open.entry(id).ok_or_else(|| Error::CredentialNotFound(id.clone()))?;
+            entry.decide(Event::Recovered, &context);
+            Ok(String::new())
+        })
+        .await
+    }
+
+    /// Does something to a credential, and writes it down with the detail that `change` returns.
+    async fn decide(
+        &self,
+        id: &CredentialId,
+        action: &'static str,
+        change: impl Fn(&mut Open<'_>, &CredentialId) -> Result<String, Error> + Send + 'static,
+    ) -> Result<CredentialView, Error> {
+        let (id, actor) = (id.clone(), self.actor.clone());
+        self.pool
+            .transact_durably(move |open| {
+                let detail = change(open, &id)?;
+                open.inner.endpoints.forget(&id);
+                let now = open.wall;
+                if let Some(entry) = open.entry(&id) {
+                    entry.facts.touch(now);
+                }
+                let view = open.view(&id)?;
+                let name = view.display_name.as_str();
+                tracing::info!(
+                    credential.id = id.as_str(),
+                    credential.name = name,
+                    action,
+                    actor,
+                    "credential changed"
+                );
+                open.note(actor, action, &view, detail);
+                Ok(view)
+            })
+            .await?
+    }
+}
