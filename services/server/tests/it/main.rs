@@ -4,8 +4,16 @@
 
 mod banner;
 mod parts;
+mod pool_client;
 mod ports;
+#[path = "../../../token-pool/tests/it/postgres.rs"]
+mod postgres;
 mod program;
+#[path = "../../../token-pool/tests/it/proxy.rs"]
+mod proxy;
+mod replicas;
 mod settings;
 #[cfg(unix)]
 mod stop;
+#[cfg(unix)]
+mod survival;

@@ -1,7 +1,7 @@
 //! Databases of their own for tests, on the server that `W2A_TEST_POSTGRES` names; `.ci/postgres` starts one.
 
 use sqlx::{ConnectOptions as _, Connection as _, Executor as _};
-use warp2api_token_pool::{KeySource, Secret, StoreKey};
+use warp2api_token_pool::StoreKey;
 
 /// A database for one test.
 #[derive(Debug, Clone)]
@@ -35,10 +35,6 @@ impl TestDatabase {
         Some(Self { url: format!("{root}/{name}"), key: StoreKey::generate().text().expose().to_owned() })
     }
 
-    pub(crate) fn url(&self) -> Secret {
-        Secret::new(self.url.clone())
-    }
-
     /// The same by another address of the server.
     pub(crate) fn by(&self, address: std::net::SocketAddr) -> Self {
         let (user, rest) = self.url.split_once('@').unwrap();
@@ -50,16 +46,5 @@ impl TestDatabase {
     pub(crate) fn address(&self) -> std::net::SocketAddr {
         let (_, rest) = self.url.split_once('@').unwrap();
         rest.split_once('/').unwrap().0.parse().unwrap()
-    }
-
-    pub(crate) fn keys(&self) -> KeySource {
-        KeySource::Given(KeySource::parse(&self.key).unwrap())
-    }
-
-    /// Asks the database itself.
-    pub(crate) async fn number(&self, query: &'static str) -> i64 {
-        let options: sqlx::postgres::PgConnectOptions = self.url.parse().unwrap();
-        let mut connection = options.connect().await.unwrap();
-        sqlx::query_scalar(query).fetch_one(&mut connection).await.unwrap()
     }
 }
