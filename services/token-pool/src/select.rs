@@ -237,6 +237,23 @@ mod tests {
             ("not the preferred one if excluded", vec![READY, Candidate { excluded: true, ..preferred }], 0),
             ("a probe", vec![half_open, of(Tier::Shared)], 0),
             ("one probe at a time", vec![Candidate { probing: true, ..half_open }, of(Tier::Shared)], 1),
+            ("not of another kind", vec![Candidate { fits: false, ..READY }, of(Tier::Anonymous)], 1),
+            ("not one that gives way", vec![Candidate { gives_way: true, ..READY }, of(Tier::Shared)], 1),
+            (
+                "one that gives way if there is no other",
+                vec![Candidate { gives_way: true, ..READY }, busy(Tier::Shared)],
+                0,
+            ),
+            (
+                "whose key it is",
+                vec![Candidate { affinity: 7, ..READY }, Candidate { affinity: 8, last_grant: 9, ..READY }],
+                1,
+            ),
+            (
+                "the tier before the key",
+                vec![Candidate { affinity: 7, ..READY }, Candidate { affinity: 8, ..of(Tier::Shared) }],
+                0,
+            ),
             ("a probe beside old leases", vec![Candidate { in_flight: 1, ..half_open }, of(Tier::Shared)], 0),
         ] {
             assert_eq!(choose(&candidates), Ok(expected), "{name}");
@@ -245,11 +262,24 @@ mod tests {
 
     #[test]
     fn the_reason_is_that_of_the_table() {
-        use Unavailable::{AllBusy, AllDown, AllExcluded, NothingConfigured};
+        use Unavailable::{AllBusy, AllDown, AllExcluded, EndpointDown, NoneFits, NothingConfigured};
+        let held = |seconds| Candidate {
+            held: Some(Endpoint::Chat),
+            readiness: Readiness::Down { recovery: Some(at(seconds)) },
+            ..READY
+        };
+        let excluded_held = Candidate { excluded: true, ..held(9) };
         let excluded = Candidate { excluded: true, ..READY };
         let busy = Candidate { in_flight: 2, ..READY };
         for (name, candidates, expected) in [
             ("empty", vec![], NothingConfigured),
+            ("of another kind", vec![Candidate { fits: false, ..READY }], NoneFits),
+            (
+                "held",
+                vec![held(5), excluded_held],
+                EndpointDown { endpoint: Endpoint::Chat, recovery: Some(at(5)) },
+            ),
+            ("held, but one is busy", vec![held(5), busy], AllBusy),
             ("excluded", vec![excluded, excluded], AllExcluded { recovery: None }),
             ("excluded and down", vec![excluded, down(Some(9))], AllExcluded { recovery: Some(at(9)) }),
             ("busy", vec![busy, excluded, down(Some(1))], AllBusy),

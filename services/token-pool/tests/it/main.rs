@@ -10,6 +10,7 @@ mod postgres;
 mod properties;
 mod proxy;
 mod refresh;
+mod requirements;
 mod secrets;
 mod service;
 mod shared;

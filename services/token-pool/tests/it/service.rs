@@ -8,8 +8,8 @@ use warp2api_proto::error::v1::ErrorReason;
 use warp2api_proto::token_pool::v1::token_pool_server::TokenPool as _;
 use warp2api_proto::token_pool::v1::{
     AcquireCredentialRequest, Credential, CredentialKind, CredentialOutcome, CredentialState, CredentialTier,
-    GetCredentialRequest, GetPoolStatusRequest, Lease, ListCredentialsRequest,
-    ReportCredentialOutcomeRequest,
+    EndpointFailure, EndpointState, GetCredentialRequest, GetPoolStatusRequest, Lease,
+    ListCredentialsRequest, PoolEndpoint, QuotaPolicy, ReportCredentialOutcomeRequest,
 };
 use warp2api_rpc::Failure;
 use warp2api_token_pool::{Kind, NewCredential, PoolConfig, Secret, Tier, TokenPoolService};
@@ -125,6 +125,12 @@ async fn wrong_fields_are_named() {
             },
             "excluded_credentials[1]",
         ),
+        (AcquireCredentialRequest { tiers: vec![1, 7], ..acquiring() }, "tiers[1]"),
+        (AcquireCredentialRequest { tiers: vec![0], ..acquiring() }, "tiers[0]"),
+        (AcquireCredentialRequest { tiers: vec![1; 17], ..acquiring() }, "tiers"),
+        (AcquireCredentialRequest { kinds: vec![-1], ..acquiring() }, "kinds[0]"),
+        (AcquireCredentialRequest { affinity_key: "planted".repeat(100), ..acquiring() }, "affinity_key"),
+        (AcquireCredentialRequest { quota_policy: 9, ..acquiring() }, "quota_policy"),
         (
             AcquireCredentialRequest {
                 excluded_credentials: vec!["credentials/0123abcd".into(); 1001],
@@ -248,6 +254,53 @@ async fn the_status_counts_by_tier_and_says_when_the_first_comes_back() {
     let failure = Failure::from(&acquire(&service, AcquireCredentialRequest::default()).await.unwrap_err());
     assert_eq!(failure.reason, ErrorReason::NoCredentialAvailable);
     assert_eq!(failure.retry_after, Some(Duration::from_secs(30)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_asked_of_a_credential_is_carried_over_and_so_are_the_endpoints() {
+    let credentials = vec![key(Tier::Personal, "p"), key(Tier::Shared, "s")];
+    let service = TokenPoolService::new(pool(config(), credentials));
+    let request = AcquireCredentialRequest {
+        tiers: vec![CredentialTier::Shared.into()],
+        kinds: vec![CredentialKind::ApiKey.into()],
+        affinity_key: "k".into(),
+        quota_policy: QuotaPolicy::Fail.into(),
+        ..Default::default()
+    };
+    let lease = acquire(&service, request).await.unwrap();
+    assert_eq!((lease.credential_display_name.as_str(), lease.probe), ("s", false));
+    let going_on = ReportCredentialOutcomeRequest {
+        lease_continues: true,
+        ..outcome(&lease, CredentialOutcome::Success)
+    };
+    assert_eq!(report(&service, going_on).await.unwrap().in_flight_count, 1);
+    report(&service, outcome(&lease, CredentialOutcome::Success)).await.unwrap();
+
+    let endpoints = async || {
+        service.get_pool_status(Request::new(GetPoolStatusRequest {})).await.unwrap().into_inner().endpoints
+    };
+    let before = endpoints().await;
+    let names: Vec<_> = before.iter().map(|endpoint| (endpoint.endpoint(), endpoint.state())).collect();
+    let closed = EndpointState::Closed;
+    assert_eq!(names, [(PoolEndpoint::Chat, closed), (PoolEndpoint::Token, closed)]);
+    for _ in 0..7 {
+        let Ok(lease) = acquire(&service, AcquireCredentialRequest::default()).await else { break };
+        report(&service, outcome(&lease, CredentialOutcome::UpstreamUnavailable)).await.unwrap();
+    }
+
+    let chat = endpoints().await.remove(0);
+    assert_eq!((chat.state(), chat.failure()), (EndpointState::Open, EndpointFailure::Faults));
+    assert_eq!((chat.opening_count, chat.held_credential_count), (1, 2));
+    assert_eq!(chat.probe_time.unwrap().seconds, 1_600_000_005);
+    let failure = Failure::from(&acquire(&service, AcquireCredentialRequest::default()).await.unwrap_err());
+    assert_eq!(
+        (failure.reason, failure.retry_after),
+        (ErrorReason::UpstreamUnavailable, Some(Duration::from_secs(5)))
+    );
+    advance(5).await;
+    assert_eq!(endpoints().await[0].state(), EndpointState::HalfOpen);
+    let probe = acquire(&service, AcquireCredentialRequest::default()).await.unwrap();
+    assert!(probe.probe);
 }
 
 #[tokio::test(start_paused = true)]
