@@ -7,7 +7,7 @@ use std::fmt;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
+use http::header::{CONTENT_TYPE, DATE, HeaderName, HeaderValue};
 use http::{Request, StatusCode};
 use http_body_util::{BodyExt as _, Limited};
 use serde::Deserialize;
@@ -15,7 +15,7 @@ use serde_json::Value;
 use tower::ServiceExt as _;
 use warp2api_rpc::HttpEndpoint;
 
-use crate::clock::after;
+use crate::clock::{after, until};
 use crate::credential::Secret;
 use crate::jwt;
 
@@ -88,7 +88,7 @@ impl ExchangeError {
 }
 
 impl TokenExchange {
-    /// Exchanges a refresh token. `received` tells the time when the answer is there.
+    /// Exchanges a refresh token. `clock` tells the time.
     ///
     /// # Errors
     /// See [`ExchangeError`]; the last one if there is a fallback.
@@ -96,13 +96,13 @@ impl TokenExchange {
         &self,
         refresh_token: &Secret,
         timeout: Duration,
-        received: impl Fn() -> SystemTime,
+        clock: impl Fn() -> SystemTime,
     ) -> Result<Exchanged, ExchangeError> {
-        let first = self.post(&self.url, refresh_token, timeout, &received).await;
+        let first = self.post(&self.url, refresh_token, timeout, &clock).await;
         match (&self.fallback_url, first) {
             (Some(fallback), Err(error)) if !error.is_refusal() => {
                 tracing::debug!(error = %error, "token exchange failed, trying the fallback");
-                self.post(fallback, refresh_token, timeout, &received).await
+                self.post(fallback, refresh_token, timeout, &clock).await
             }
             (_, first) => first,
         }
@@ -113,23 +113,27 @@ impl TokenExchange {
         url: &str,
         refresh_token: &Secret,
         timeout: Duration,
-        received: impl Fn() -> SystemTime,
+        clock: impl Fn() -> SystemTime,
     ) -> Result<Exchanged, ExchangeError> {
+        let asked = clock();
         let request = self.request(url, refresh_token).ok_or(ExchangeError::InvalidUrl)?;
         let answer = async {
             let response =
                 self.endpoint.clone().oneshot(request).await.map_err(|_| ExchangeError::Unreachable)?;
             let status = response.status();
+            let date = response.headers().get(DATE).and_then(|date| date.to_str().ok());
+            let date = date.and_then(|date| httpdate::parse_http_date(date).ok());
             let body = Limited::new(response.into_body(), MAX_ANSWER_BYTES).collect().await;
             match body {
-                Ok(body) => Ok((status, body.to_bytes())),
+                Ok(body) => Ok((status, date, body.to_bytes())),
                 Err(_) if status.is_success() => Err(ExchangeError::Malformed),
                 Err(_) => Err(ExchangeError::Status(status.as_u16())),
             }
         };
-        let (status, body) =
+        let (status, date, body) =
             tokio::time::timeout(timeout, answer).await.unwrap_or(Err(ExchangeError::TimedOut))?;
-        read_answer(status, &body, refresh_token, received())
+        let times = Times { asked, received: clock(), date };
+        read_answer(status, &body, refresh_token, &times)
     }
 
     fn request(&self, url: &str, refresh_token: &Secret) -> Option<Request<Bytes>> {
@@ -159,12 +163,22 @@ struct Answer {
     expires_in: Option<Value>,
 }
 
+/// When a token was asked for and came.
+struct Times {
+    /// By our clock.
+    asked: SystemTime,
+    /// By our clock.
+    received: SystemTime,
+    /// When the answer was written, by the clock of who wrote it.
+    date: Option<SystemTime>,
+}
+
 /// What an answer means. Pure.
 fn read_answer(
     status: StatusCode,
     body: &[u8],
     sent: &Secret,
-    now: SystemTime,
+    times: &Times,
 ) -> Result<Exchanged, ExchangeError> {
     if !status.is_success() {
         let refusal = status.is_client_error().then(|| refusal(body)).flatten();
@@ -174,12 +188,21 @@ fn read_answer(
     let tokens = [answer.id_token, answer.access_token];
     let token = tokens.into_iter().flatten().find(|token| is_token(token)).ok_or(ExchangeError::Malformed)?;
     let life = answer.expires_in.as_ref().and_then(seconds).map(Duration::from_secs);
-    let expires = life.map(|life| after(now, life)).or_else(|| jwt::expiry(&token));
-    if expires.is_some_and(|expires| expires <= now) {
+    let expires = match life.or_else(|| life_of(&token, times)) {
+        // Counted from when it was asked for: it was written some time after that, but nobody knows when.
+        Some(life) => Some(after(times.asked, life)),
+        None => jwt::expiry(&token),
+    };
+    if expires.is_some_and(|expires| expires <= times.received) {
         return Err(ExchangeError::Stale);
     }
     let rotated = answer.refresh_token.filter(|token| is_token(token) && token != sent.expose());
     Ok(Exchanged { access_token: Secret::new(token), refresh_token: rotated.map(Secret::new), expires })
+}
+
+/// How long a token lives by the clock of who wrote it, which may not be ours.
+fn life_of(token: &str, times: &Times) -> Option<Duration> {
+    Some(until(jwt::expiry(token)?, times.date?))
 }
 
 /// The code in an error answer, if it is one that speaks against the refresh token. Google's form has it in
@@ -225,7 +248,8 @@ mod tests {
     }
 
     fn read(status: u16, body: &str) -> Result<Exchanged, ExchangeError> {
-        read_answer(StatusCode::from_u16(status).unwrap(), body.as_bytes(), &Secret::new("sent"), now())
+        let times = Times { asked: now(), received: now(), date: None };
+        read_answer(StatusCode::from_u16(status).unwrap(), body.as_bytes(), &Secret::new("sent"), &times)
     }
 
     #[test]
@@ -250,6 +274,35 @@ mod tests {
                 expires: life.map(|s| now() + Duration::from_secs(s)),
             };
             assert!(read(200, body) == Ok(expected), "{body}");
+        }
+    }
+
+    #[test]
+    fn a_token_lives_by_the_clock_of_who_wrote_it_from_when_it_was_asked_for() {
+        // A JWT that expires at 1,700,000,000.
+        let jwt = r#"{"id_token":"eyJhbGciOiJub25lIn0.eyJleHAiOjE3MDAwMDAwMDB9.c2ln"}"#;
+        let written = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
+        let sent = Secret::new("sent");
+        for (name, body, date, expected) in [
+            ("a span", r#"{"id_token":"i","expires_in":"60"}"#, None, Some(60)),
+            (
+                "a span and a clock behind ours",
+                r#"{"id_token":"i","expires_in":"60"}"#,
+                Some(now()),
+                Some(60),
+            ),
+            ("a time and a clock ahead of ours", jwt, Some(written - Duration::from_secs(60)), Some(60)),
+            ("a time that is over there", jwt, Some(written), None),
+            ("a time and no clock", jwt, None, Some(100_000_000)),
+            ("a span shorter than the way", r#"{"id_token":"i","expires_in":"9"}"#, None, None),
+        ] {
+            let times = Times { asked: now(), received: now() + Duration::from_secs(9), date };
+
+            let read = read_answer(StatusCode::OK, body.as_bytes(), &sent, &times);
+
+            let expires = read.map(|exchanged| exchanged.expires);
+            let expected = expected.map(|life| Some(now() + Duration::from_secs(life)));
+            assert_eq!(expires, expected.ok_or(ExchangeError::Stale), "{name}");
         }
     }
 

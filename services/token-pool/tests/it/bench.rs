@@ -1,13 +1,17 @@
 //! A pool with a clock that follows tokio's, and a token endpoint that does as it is told.
 
 use std::collections::VecDeque;
+use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use axum::Router;
+use axum::body::{Body, Bytes};
 use axum::http::StatusCode;
-use axum::response::IntoResponse as _;
+use axum::response::{IntoResponse as _, Response};
 use axum::routing::post;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use tokio::time::Instant;
 use warp2api_rpc::http_endpoint;
 use warp2api_token_pool::clock::Clock;
@@ -46,14 +50,27 @@ pub(crate) enum Answer {
     Rotate(&'static str),
     /// A status with an error code in Google's form.
     Error(u16, &'static str),
+    /// An access token for an hour after so many seconds.
+    Late(u64),
+    /// The head of an answer, and then nothing.
+    Stall,
+    /// An access token that says itself when it expires, by a clock that is so many seconds ahead of the pool's.
+    Ahead(i64),
     /// Nothing at all.
     Hang,
 }
 
 /// A token endpoint that answers by script: the next answer of the queue for the refresh token, else the usual one.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub(crate) struct Endpoint {
     script: Arc<Mutex<Script>>,
+    clock: Arc<TokioClock>,
+}
+
+impl Default for Endpoint {
+    fn default() -> Self {
+        Self { script: Arc::default(), clock: TokioClock::start() }
+    }
 }
 
 #[derive(Default)]
@@ -116,6 +133,15 @@ impl Endpoint {
                         let body = format!(r#"{{"error":{{"code":{status},"message":"{code}"}}}}"#);
                         (StatusCode::from_u16(status).unwrap(), body).into_response()
                     }
+                    Answer::Late(seconds) => {
+                        advance(seconds).await;
+                        format!(r#"{{"id_token":"access-{count}","expires_in":"3600"}}"#).into_response()
+                    }
+                    Answer::Stall => {
+                        Body::from_stream(futures_util::stream::pending::<Result<Bytes, Infallible>>())
+                            .into_response()
+                    }
+                    Answer::Ahead(seconds) => ahead(endpoint.clock.now(), seconds),
                     Answer::Hang => std::future::pending().await,
                 }
             }
@@ -128,6 +154,15 @@ impl Endpoint {
             headers: Vec::new(),
         }
     }
+}
+
+/// An access token for an hour, with the times of a clock that is ahead.
+fn ahead(now: SystemTime, seconds: i64) -> Response {
+    let now =
+        now.duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs().checked_add_signed(seconds).unwrap();
+    let claims = URL_SAFE_NO_PAD.encode(format!(r#"{{"exp":{}}}"#, now + 3600));
+    let date = httpdate::fmt_http_date(SystemTime::UNIX_EPOCH + Duration::from_secs(now));
+    ([("date", date)], format!(r#"{{"id_token":"eyJhbGciOiJub25lIn0.{claims}.c2ln"}}"#)).into_response()
 }
 
 /// A configuration without chance.

@@ -189,6 +189,7 @@ async fn every_code_that_speaks_against_the_credential_counts_and_no_other() {
         (Answer::Error(429, "QUOTA_EXCEEDED"), 0),
         (Answer::Error(500, "TOKEN_EXPIRED"), 0),
         (Answer::Error(503, ""), 0),
+        (Answer::Stall, 0),
         (Answer::Hang, 0),
     ] {
         let endpoint = Endpoint::default();
@@ -346,6 +347,84 @@ async fn a_renewal_that_fails_keeps_the_old_token_serving_until_it_expires() {
     .await;
 
     assert!(view(&pool, "r").await.failures == 0 && endpoint.requests().len() > 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_is_slow_is_waited_for_and_its_token_is_not_believed_for_longer_than_it_lives() {
+    let endpoint = Endpoint::default();
+    let pool = pool_with(config(), vec![refreshable(Tier::Personal, "r")], &endpoint);
+    endpoint.next("r", Answer::Late(9));
+    let start = tokio::time::Instant::now();
+
+    let waiting = join_all((0..8).map(|_| acquire(&pool))).await;
+
+    assert_eq!((start.elapsed().as_secs(), endpoint.requests().len()), (9, 1));
+    assert!(waiting.into_iter().all(|lease| lease.unwrap().bearer.expose() == "access-1"));
+    let expires = view(&pool, "r").await.access_token_expire_time.unwrap();
+    let since_start =
+        expires.duration_since(std::time::SystemTime::UNIX_EPOCH).unwrap().as_secs() - 1_600_000_000;
+    assert_eq!(since_start, 3600, "counted from when it was asked for");
+
+    endpoint.next("r", Answer::Late(11));
+    advance(3600).await;
+    let start = tokio::time::Instant::now();
+    assert!(acquire(&pool).await.is_err(), "longer than that nobody waits");
+    assert_eq!(start.elapsed().as_secs(), 10);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_differs_from_ours_neither_wastes_tokens_nor_hands_out_dead_ones() {
+    for ahead in [0, 7200, -7200] {
+        let endpoint = Endpoint::default();
+        let pool = pool_with(config(), vec![refreshable(Tier::Personal, "r")], &endpoint);
+        endpoint.usually("r", Answer::Ahead(ahead));
+
+        turn(&pool, Outcome::Success).await;
+        advance(3000).await;
+        turn(&pool, Outcome::Success).await;
+        assert_eq!(endpoint.requests().len(), 1, "{ahead}: it still lives");
+        advance(600).await;
+        turn(&pool, Outcome::Success).await;
+        assert_eq!(endpoint.requests().len(), 2, "{ahead}: it does not live any more");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_thousand_callers_wait_no_longer_than_one_when_the_exchange_fails() {
+    let endpoint = Endpoint::default();
+    let credentials = vec![refreshable(Tier::Personal, "r"), key(Tier::Shared, "s")];
+    let pool = pool_with(many_slots(), credentials, &endpoint);
+    for (answer, waited) in [(Answer::Error(500, ""), 0), (REFUSED, 0), (Answer::Hang, 10)] {
+        endpoint.next("r", answer.clone());
+        let (before, start) = (endpoint.requests().len(), tokio::time::Instant::now());
+
+        assert!(thousand(&pool).await.iter().all(|bearer| bearer == "s"), "{answer:?}");
+
+        assert_eq!(
+            (endpoint.requests().len(), start.elapsed().as_secs()),
+            (before + 1, waited),
+            "{answer:?}"
+        );
+        advance(600).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refused_bearer_is_renewed_once_then_counts_and_the_third_disables() {
+    let endpoint = Endpoint::default();
+    let pool = pool_with(config(), vec![refreshable(Tier::Personal, "r")], &endpoint);
+    let mut failures = Vec::new();
+    for _ in 0..4 {
+        let lease = acquire(&pool).await.unwrap();
+        failures.push(report(&pool, &lease, Outcome::Rejected).await.failures);
+    }
+
+    assert_eq!((failures, endpoint.requests().len()), (vec![0, 1, 2, 3], 4));
+    assert!(matches!(view(&pool, "r").await.phase, Phase::Tripped { .. }));
+    advance(60).await;
+    turn(&pool, Outcome::Success).await;
+    let lease = acquire(&pool).await.unwrap();
+    assert_eq!(report(&pool, &lease, Outcome::Rejected).await.failures, 0, "a success ends the suspicion");
 }
 
 #[tokio::test(start_paused = true)]
