@@ -55,6 +55,11 @@ struct Piece {
     unterminated: bool,
 }
 
+/// The framing of a stream that begins with these bytes, or none if they do not tell yet.
+pub fn framing_of(bytes: &[u8]) -> Option<Framing> {
+    detect::framing(bytes)
+}
+
 impl Splitter {
     /// A splitter at the beginning of a stream. Without a framing, the first bytes tell.
     pub fn new(framing: Option<Framing>) -> Self {

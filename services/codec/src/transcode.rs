@@ -23,8 +23,10 @@ pub(crate) struct Limits {
     pub(crate) json_bytes: usize,
 }
 
-pub(crate) const LIMITS: Limits =
-    Limits { depth: 100, values: 1 << 20, json_bytes: warp2api_rpc::MAX_MESSAGE_BYTES };
+pub(crate) const LIMITS: Limits = Limits { depth: 100, values: 1 << 20, json_bytes: MAX_BYTES };
+
+/// How long JSON may become, in bytes, and how long what is read should be at most: what one call can carry.
+pub const MAX_BYTES: usize = warp2api_rpc::MAX_MESSAGE_BYTES;
 
 /// How field names are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

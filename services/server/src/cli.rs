@@ -6,6 +6,7 @@ use clap::{Parser, Subcommand};
 
 use crate::config::Role;
 use crate::settings::Settings;
+use crate::tools::{DecodeArgs, EncodeArgs, Tool, TypesArgs};
 
 /// Warp2Api: an OpenAI-compatible edge, gRPC-first, in front of Warp's AI backend.
 #[derive(Debug, Parser)]
@@ -23,7 +24,7 @@ pub struct Cli {
 }
 
 /// What to run.
-#[derive(Debug, Clone, Copy, Subcommand)]
+#[derive(Debug, Subcommand)]
 pub enum Command {
     /// Everything in one process: the edge and all services.
     Serve,
@@ -39,11 +40,17 @@ pub enum Command {
     Upstream,
     /// Prints the settings as they would be used, secrets hidden.
     Config,
+    /// Turns the JSON of a message of the upstream's schema into its bytes.
+    Encode(EncodeArgs),
+    /// Turns the bytes of a message, or a recorded stream of them, into JSON.
+    Decode(DecodeArgs),
+    /// Lists the message types of the upstream's schema, or shows one.
+    Types(TypesArgs),
 }
 
 impl Command {
     /// The rooms a command opens. `None` for commands that open none.
-    pub fn role(self) -> Option<Role> {
+    pub fn role(&self) -> Option<Role> {
         Some(match self {
             Self::Serve => Role::All,
             Self::Gateway => Role::Gateway,
@@ -51,8 +58,18 @@ impl Command {
             Self::Codec => Role::Codec,
             Self::TokenPool => Role::TokenPool,
             Self::Upstream => Role::Upstream,
-            Self::Config => return None,
+            Self::Config | Self::Encode(_) | Self::Decode(_) | Self::Types(_) => return None,
         })
+    }
+
+    /// The tool that a command is, if it is one: it needs no settings.
+    pub fn tool(&self) -> Option<Tool<'_>> {
+        match self {
+            Self::Encode(args) => Some(Tool::Encode(args)),
+            Self::Decode(args) => Some(Tool::Decode(args)),
+            Self::Types(args) => Some(Tool::Types(args)),
+            _ => None,
+        }
     }
 }
 

@@ -4,6 +4,7 @@
 //! - [`config`]: what they mean, checked all at once. `read` helps.
 //! - [`store`]: where the pool is kept.
 //! - [`app`]: builds the house for a role, binds its ports, runs it and brings it down.
+//! - [`tools`]: the commands that convert and end.
 //! - [`banner`]: what a person sees at the start. [`telemetry`]: logs. [`signals`]: how it is told to stop.
 
 pub mod app;
@@ -20,5 +21,6 @@ pub mod signals;
 pub mod sources;
 pub mod store;
 pub mod telemetry;
+pub mod tools;
 
 pub use read::Problems;

@@ -14,6 +14,9 @@ const USAGE: u8 = 64;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
+    if let Some(tool) = cli.command.as_ref().and_then(Command::tool) {
+        return tool.run();
+    }
     let settings = match sources::gather(cli.settings, cli.config) {
         Ok(settings) => settings,
         Err(error) => return fail(USAGE, &error.into()),

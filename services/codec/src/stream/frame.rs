@@ -74,6 +74,19 @@ pub enum FaultKind {
     FramingLost,
 }
 
+impl FaultKind {
+    /// The kind as a word for programs, as in the contract.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::NotBase64 => "NOT_BASE64",
+            Self::MalformedMessage => "MALFORMED_MESSAGE",
+            Self::TooLarge => "TOO_LARGE",
+            Self::Incomplete => "INCOMPLETE",
+            Self::FramingLost => "FRAMING_LOST",
+        }
+    }
+}
+
 impl Frame {
     /// How many bytes there are to decode.
     pub fn size(&self) -> usize {

@@ -17,3 +17,4 @@ mod settings;
 mod stop;
 #[cfg(unix)]
 mod survival;
+mod tools;
