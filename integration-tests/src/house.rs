@@ -304,7 +304,7 @@ impl HouseBuilder {
         config.drain_timeout = wait::PATIENCE;
         (self.tune)(&mut config);
         change(&mut config);
-        let app = App::build(config).await.expect("the house can be built");
+        let app = Box::pin(App::build(config)).await.expect("the house can be built");
         let addresses = app.addresses().expect("it knows where it listens");
         running.push(app.spawn());
         addresses

@@ -10,6 +10,8 @@ use warp2api_rpc::{GrpcEndpoint, Guard};
 pub struct Services {
     /// Codec.
     pub codec: Option<GrpcEndpoint>,
+    /// TokenPool.
+    pub token_pool: Option<GrpcEndpoint>,
     /// WarpChat.
     pub warp_chat: Option<GrpcEndpoint>,
     /// Who may call what.

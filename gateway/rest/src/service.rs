@@ -113,7 +113,7 @@ impl Rest {
         let captured = captured.map_err(|error| Failure::invalid("path", error.to_string()))?;
         let body = body::read(&head.headers, body, config.max_body_bytes, config.body_timeout).await?;
         if !body.is_empty() && !matches!(route.body, route::Body::None) {
-            expect_json(&head.headers)?;
+            body::expect_json(&head.headers)?;
         }
         let message = request::message(route, &captured, head.uri.query().unwrap_or_default(), &body)?;
         // A conversation may be large; from here on only its message is needed.
@@ -187,18 +187,6 @@ fn onward(headers: &HeaderMap, deadline: Option<Instant>, message: Bytes) -> ton
         }
     }
     request
-}
-
-/// A page of a browser may send anything to anywhere, but JSON only where it is allowed to.
-fn expect_json(headers: &HeaderMap) -> Result<(), Failure> {
-    let given = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let kind = given.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    if kind == "application/json" || kind.starts_with("application/") && kind.ends_with("+json") {
-        return Ok(());
-    }
-    let words = "expected application/json";
-    Err(Failure::new(ErrorReason::UnsupportedMediaType, format!("content-type: {words}"))
-        .with_field("content-type", words))
 }
 
 fn wanted_form(headers: &HeaderMap) -> Form {

@@ -21,6 +21,7 @@ mod large;
 mod leaving;
 mod messages;
 mod monitor;
+mod original;
 mod original_send;
 mod renewal;
 mod rest;

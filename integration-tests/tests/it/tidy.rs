@@ -172,6 +172,7 @@ fn generated_documents_are_true() {
         ("docs/errors.md", errors()),
         ("docs/parameters.md", parameters()),
         ("docs/configuration.md", configuration()),
+        ("docs/compatibility.md", compatibility()),
     ] {
         let path = root().join(name);
         #[expect(clippy::disallowed_methods, reason = "how a person asks for the documents to be written")]
@@ -237,6 +238,10 @@ fn parameters() -> String {
          answer. Unknown parameters are ignored in the same way.\n\n{}",
         warp2api_dialects::parameters_markdown()
     )
+}
+
+fn compatibility() -> String {
+    format!("# Paths of the original\n\n{HOW}\n\n{}", crate::original::markdown())
 }
 
 fn configuration() -> String {

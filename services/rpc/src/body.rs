@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::body::Body;
 use bytes::Bytes;
 use http::HeaderMap;
-use http::header::CONTENT_LENGTH;
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use warp2api_proto::error::v1::ErrorReason;
 
@@ -36,6 +36,22 @@ pub async fn read(headers: &HeaderMap, body: Body, limit: usize, time: Duration)
     }
 }
 
+/// Refuses a body that does not say it is JSON. A page of a browser may send anything to anywhere, but JSON only where
+/// it is allowed to.
+///
+/// # Errors
+/// UNSUPPORTED_MEDIA_TYPE.
+pub fn expect_json(headers: &HeaderMap) -> Result<(), Failure> {
+    let given = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let kind = given.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    if kind == "application/json" || kind.starts_with("application/") && kind.ends_with("+json") {
+        return Ok(());
+    }
+    let words = "expected application/json";
+    Err(Failure::new(ErrorReason::UnsupportedMediaType, format!("content-type: {words}"))
+        .with_field("content-type", words))
+}
+
 /// A client that is still sending does not read; throwing its words away lets it come to the answer.
 async fn discard(mut body: Body) {
     let reading = async {
@@ -60,6 +76,23 @@ fn too_large(limit: usize) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_what_says_it_is_json_passes() {
+        for (kind, passes) in [
+            ("application/json", true),
+            ("Application/JSON; charset=utf-8", true),
+            ("application/merge-patch+json", true),
+            ("text/plain", false),
+            ("application/x-www-form-urlencoded", false),
+            ("text/json+json", false),
+            ("", false),
+        ] {
+            let headers = HeaderMap::from_iter([(CONTENT_TYPE, kind.parse().unwrap())]);
+            assert_eq!(expect_json(&headers).is_ok(), passes, "{kind}");
+        }
+        assert!(expect_json(&HeaderMap::new()).is_err());
+    }
 
     async fn read_of(announced: Option<&str>, body: Body) -> Result<Bytes, ErrorReason> {
         let headers = announced.map(|length| (CONTENT_LENGTH, length.parse().unwrap())).into_iter().collect();

@@ -32,6 +32,7 @@ pub(crate) fn router(
     let named = |name: &str| endpoints.get(name).cloned();
     let original = warp2api_bridge::original::router(&warp2api_bridge::Services {
         codec: named("warp2api.codec.v1.Codec"),
+        token_pool: named("warp2api.token_pool.v1.TokenPool"),
         warp_chat: named("warp2api.warp_chat.v1.WarpChat"),
         guard: guard.clone(),
     });
@@ -40,8 +41,10 @@ pub(crate) fn router(
     let health = move || async move {
         axum::Json(json!({
             "service": "Warp2Api",
+            "message": "Warp2Api: the services, over gRPC and plain HTTP",
             "version": env!("CARGO_PKG_VERSION"),
             "status": "ok",
+            "timestamp": prost_types::Timestamp::from(std::time::SystemTime::now()).to_string(),
             "grpc_services": services,
             "endpoints": ["/healthz", "/openapi.json", "/docs"],
         }))

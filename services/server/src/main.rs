@@ -41,7 +41,7 @@ fn main() -> ExitCode {
 }
 
 async fn run(config: Config) -> anyhow::Result<()> {
-    let app = App::build(config).await?;
+    let app = Box::pin(App::build(config)).await?;
     println!("{}", banner::text(&app, &app.addresses()?));
     let running = app.spawn();
     signals::stop().await;

@@ -34,16 +34,8 @@ pub(crate) struct Packet {
 /// # Errors
 /// When it is no JSON object, has no packet in it, or a key has a value of the wrong kind.
 pub(crate) fn read(body: &[u8]) -> Result<Packet, Failure> {
-    let body: Value = serde_json::from_slice(body)
-        .map_err(|error| Failure::invalid("body", format!("is not JSON: {error}")))?;
-    let Value::Object(mut body) = body else {
-        return Err(Failure::invalid("body", "must be a JSON object"));
-    };
-    let message_type = match body.remove("message_type") {
-        None | Some(Value::Null) => REQUEST_TYPE.to_owned(),
-        Some(Value::String(name)) => name,
-        Some(_) => return Err(Failure::invalid("message_type", "must be the full name of a message type")),
-    };
+    let mut body = object(body)?;
+    let message_type = message_type(&mut body, REQUEST_TYPE)?;
     let json = match body.remove("json_data") {
         Some(Value::Object(packet)) => packet,
         None | Some(Value::Null) => {
@@ -56,6 +48,31 @@ pub(crate) fn read(body: &[u8]) -> Result<Packet, Failure> {
         return Err(Failure::invalid("json_data", words));
     }
     Ok(Packet { json, message_type })
+}
+
+/// The object that a body is.
+///
+/// # Errors
+/// When it is none.
+pub(crate) fn object(body: &[u8]) -> Result<Map<String, Value>, Failure> {
+    let body: Value = serde_json::from_slice(body)
+        .map_err(|error| Failure::invalid("body", format!("is not JSON: {error}")))?;
+    match body {
+        Value::Object(body) => Ok(body),
+        _ => Err(Failure::invalid("body", "must be a JSON object")),
+    }
+}
+
+/// Takes the type out of a body; `usual` if it says none.
+///
+/// # Errors
+/// When it is no text.
+pub(crate) fn message_type(body: &mut Map<String, Value>, usual: &str) -> Result<String, Failure> {
+    match body.remove("message_type") {
+        None | Some(Value::Null) => Ok(usual.to_owned()),
+        Some(Value::String(name)) => Ok(name),
+        Some(_) => Err(Failure::invalid("message_type", "must be the full name of a message type")),
+    }
 }
 
 #[cfg(test)]

@@ -127,6 +127,6 @@ pub(crate) async fn credentials(folder: &Path) {
     let pool = pool.await.unwrap();
     let secret = Secret::new("wk-1.added");
     let new = NewCredential { tier: Tier::Shared, kind: Kind::ApiKey, display_name: None, secret };
-    pool.create(new, "me".to_owned()).await.unwrap();
+    pool.operator("me").add(new.into()).await.unwrap();
     pool.close().await;
 }

@@ -204,12 +204,12 @@ impl Machine {
             }
             Step::Sleep { seconds } => advance(seconds).await,
             Step::SwitchOff { credential } => {
-                drop(self.pool.switch_off(&self.ids[credential]).await.unwrap())
+                drop(self.pool.operator("me").disable(&self.ids[credential], "").await.unwrap())
             }
             Step::Recover { credential } => {
                 let id = self.ids[credential].clone();
                 self.unanswered.remove(&id);
-                let after = self.pool.recover(&id).await.unwrap();
+                let after = self.pool.operator("me").recover(&id).await.unwrap();
                 prop_assert_eq!(
                     (after.phase, after.failures),
                     (Phase::Active, 0),
@@ -229,7 +229,7 @@ impl Machine {
             report(&self.pool, &lease, Outcome::Rejected).await;
         }
         for id in &self.ids {
-            self.pool.recover(id).await.unwrap();
+            self.pool.operator("me").recover(id).await.unwrap();
         }
         let mut grants: HashMap<CredentialId, u32> = HashMap::new();
         for _ in 0..9 {

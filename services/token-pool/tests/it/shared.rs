@@ -288,11 +288,10 @@ async fn what_others_add_and_remove_and_restart_is_seen_by_all() {
     let endpoint = Endpoint::default();
     let first = open(&database, few(), vec![key(Tier::Shared, "a")], &endpoint).await;
     let second = open(&database, few(), vec![key(Tier::Shared, "b")], &endpoint).await;
-    let me = || "me".to_owned();
-    let added = first.create(key(Tier::Personal, "added"), me()).await.unwrap();
-    let gone = second.create(key(Tier::Personal, "gone"), me()).await.unwrap();
-    first.delete(&gone.id, me()).await.unwrap();
-    second.switch_off(&added.id).await.unwrap();
+    let added = first.operator("me").add(key(Tier::Personal, "added").into()).await.unwrap();
+    let gone = second.operator("me").add(key(Tier::Personal, "gone").into()).await.unwrap();
+    first.operator("me").remove(&gone.id, None).await.unwrap();
+    second.operator("me").disable(&added.id, "").await.unwrap();
 
     let third = open(&database, few(), Vec::new(), &endpoint).await;
 
@@ -303,7 +302,7 @@ async fn what_others_add_and_remove_and_restart_is_seen_by_all() {
         let trail = pool.list_audit(None, 9).await.unwrap();
         assert_eq!(
             trail.iter().map(|e| e.change.action.as_str()).collect::<Vec<_>>(),
-            ["delete", "create", "create"]
+            ["disable", "delete", "create", "create"]
         );
     }
     let lease = acquire(&first).await.unwrap();
