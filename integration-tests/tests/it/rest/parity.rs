@@ -31,7 +31,8 @@ fn blank(value: &mut Value) {
     match value {
         Value::Object(object) => {
             let varies = |key: &str| {
-                ["conversationId", "requestId", "upstreamRequestId", "etag"].contains(&key)
+                ["conversationId", "requestId", "upstreamRequestId", "upstreamRequestBytes", "etag"]
+                    .contains(&key)
                     || key.ends_with("Time")
                     || key.ends_with("Duration")
             };

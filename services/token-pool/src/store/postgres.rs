@@ -1,6 +1,7 @@
 //! The PostgreSQL database: one lock for the whole pool, what has changed since a revision, what is to be written.
 //! Decides nothing.
 
+use std::fmt;
 use std::str::FromStr as _;
 use std::time::Duration;
 
@@ -39,11 +40,17 @@ const BEGIN: &str = "BEGIN; SELECT pg_advisory_xact_lock(7813047120); \
      (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS now FROM pool";
 
 /// The way to a database.
-#[derive(Debug)]
 pub(crate) struct Postgres {
     options: PgConnectOptions,
     /// For what needs no lock.
     pub(crate) pool: PgPool,
+}
+
+impl fmt::Debug for Postgres {
+    /// The options hold the password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Postgres").field(&self.name()).finish()
+    }
 }
 
 /// What a process finds once it has the lock.
@@ -255,4 +262,21 @@ async fn remove<T>(
     sqlx::query(delete).bind(&ids).execute(&mut *connection).await?;
     let remember = sqlx::query("INSERT INTO removals (revision, kind, id) SELECT $1, $2, UNNEST($3::text[])");
     remember.bind(revision).bind(kind).bind(ids).execute(connection).await.map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn nothing_shows_the_password() {
+        let database = Postgres::new(&Secret::new("postgres://me:planted@db.test:5433/pool")).unwrap();
+        let failed = database.failed(sqlx::Error::PoolTimedOut);
+
+        let shown = format!("{database:?} {failed:?} {failed} {}", database.name());
+
+        assert!(shown.contains("db.test:5433/pool") && !shown.contains("planted"), "{shown}");
+        let wrong = Postgres::new(&Secret::new("postgres://me:planted@db.test:port/pool")).unwrap_err();
+        assert!(!format!("{wrong:?} {wrong}").contains("planted"));
+    }
 }

@@ -5,7 +5,6 @@
 mod bench;
 mod endpoints;
 mod leases;
-mod machine;
 mod membership;
 mod postgres;
 mod properties;
