@@ -2,12 +2,12 @@
 //! share.
 //!
 //! - Memory: the pool ends with the process.
-//! - SQLite: memory decides, and a task writes what has changed ([`local`]). Only what must not be lost waits for it.
+//! - SQLite: memory decides, and a task writes what has changed (`local`). Only what must not be lost waits for it.
 //! - PostgreSQL: each batch of operations is a transaction under one lock, on the pool as the database has it
-//!   ([`shared`]).
+//!   (`shared`).
 //!
-//! What decides is the same code on the same types; rows and types become each other in [`kept`] and [`changes`],
-//! secrets are sealed on the way ([`seal`]).
+//! What decides is the same code on the same types; rows and types become each other in `kept` and `changes`,
+//! secrets are sealed on the way (`seal`).
 
 pub(crate) mod changes;
 pub mod error;
