@@ -1,5 +1,5 @@
 //! A failure on its way to a client: status, headers and body before the first byte, a frame after it. What each
-//! dialect calls it is in [`words`](mod@words). Knows nothing of gRPC.
+//! dialect calls it is in `words`(mod@words). Knows nothing of gRPC.
 
 mod anthropic;
 mod words;
