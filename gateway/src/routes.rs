@@ -9,6 +9,7 @@ pub(crate) mod responses;
 use axum::routing::{MethodRouter, get, post};
 use http::HeaderMap;
 use warp2api_dialects::chat::ChatCompletions;
+use warp2api_dialects::completions::Completions;
 use warp2api_dialects::messages::Messages;
 use warp2api_dialects::responses::Responses;
 use warp2api_dialects::{Dialect, ErrorStyle};
@@ -29,6 +30,7 @@ pub(crate) struct Row {
 /// Every route of the API.
 pub(crate) const TABLE: &[Row] = &[
     dialect::<ChatCompletions>("/chat/completions"),
+    dialect::<Completions>("/completions"),
     responses("/responses", || post(responses::create)),
     responses("/responses/{id}", || get(responses::get).delete(responses::delete)),
     responses("/responses/{id}/cancel", || post(responses::cancel)),

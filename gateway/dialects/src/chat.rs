@@ -11,6 +11,7 @@ use crate::dialect::{self, Dialect, Stamp};
 use crate::error::ErrorStyle;
 use crate::rejection::Rejection;
 
+pub(crate) use answer::Usage;
 pub use answer::{AnswerHead, CallStyle, Plan};
 pub use collect::Collector;
 pub use parameters::PARAMETERS;

@@ -2,7 +2,7 @@
 
 use std::ops::RangeInclusive;
 
-use crate::json::{Flag, Integer, Real, Text};
+use crate::json::{Flag, Integer, Real, Text, TextOrList};
 use crate::rejection::Rejection;
 
 /// Whether a flag is there and set.
@@ -63,4 +63,23 @@ pub(crate) fn effort<'t>(effort: Option<&'t Text<'_>>, param: &str) -> Result<&'
 /// The model as the caller named it, or the one the contract takes an empty name for.
 pub(crate) fn named_model<'t>(model: Option<&'t Text<'_>>) -> &'t str {
     model.map(Text::as_str).filter(|model| !model.is_empty()).unwrap_or("auto")
+}
+
+/// OpenAI's own bound.
+const MAX_STOP_SEQUENCES: usize = 4;
+
+/// The texts that end an answer, one or a few.
+pub(crate) fn stop_sequences(stop: Option<&TextOrList<'_, Text<'_>>>) -> Result<Vec<String>, Rejection> {
+    let texts: Vec<String> = match stop {
+        None => Vec::new(),
+        Some(TextOrList::Text(text)) => vec![text.to_string()],
+        Some(TextOrList::List(texts)) => texts.iter().map(|text| text.as_str().to_owned()).collect(),
+    };
+    if texts.len() > MAX_STOP_SEQUENCES {
+        return Err(Rejection::invalid("stop", format!("expected at most {MAX_STOP_SEQUENCES} strings")));
+    }
+    if texts.iter().any(String::is_empty) {
+        return Err(Rejection::invalid("stop", "expected strings that are not empty"));
+    }
+    Ok(texts)
 }

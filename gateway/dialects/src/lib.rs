@@ -2,7 +2,7 @@
 //! bytes and events go in, bytes and messages come out.
 //!
 //! A [`Dialect`] is a folder: [`chat`] for chat completions, [`responses`] for OpenAI's responses, [`messages`] for
-//! Anthropic's messages. Its request is read with [`Dialect::parse`] and taken on with [`Request::accept`], which gives
+//! Anthropic's messages, [`completions`] for OpenAI's oldest. Its request is read with [`Dialect::parse`] and taken on with [`Request::accept`], which gives
 //! an [`Accepted`] with the contract's request in it, or a [`Rejection`] that names the field at fault. The events of the
 //! turn go into a [`Writer`] (server-sent events) or a [`Fold`] (one JSON object), both made by the request's [`Plan`].
 //! What fails is a [`Problem`]: status, headers and body before the first byte, an error at the end of the stream after
@@ -38,6 +38,7 @@
 mod calls;
 pub mod chat;
 mod checks;
+pub mod completions;
 mod content;
 mod dialect;
 pub mod error;

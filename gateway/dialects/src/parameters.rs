@@ -92,6 +92,7 @@ pub fn references() -> &'static [Reference] {
     &[
         Reference { path: "/v1/chat/completions", parameters: crate::chat::PARAMETERS },
         Reference { path: "/v1/responses", parameters: crate::responses::PARAMETERS },
+        Reference { path: "/v1/completions", parameters: crate::completions::PARAMETERS },
         Reference { path: "/v1/messages", parameters: crate::messages::PARAMETERS },
     ]
 }

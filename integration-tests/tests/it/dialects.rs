@@ -2,6 +2,7 @@
 //! failures, limits and leaving are the same but for their words.
 
 mod alike;
+mod completions;
 mod kept;
 pub(crate) mod messages;
 mod responses;
@@ -12,7 +13,7 @@ use proptest::strategy::{Strategy as _, ValueTree as _};
 use proptest::test_runner::TestRunner;
 use warp2api_integration_tests::{House, received};
 
-use self::speaker::SPEAKERS;
+use self::speaker::conversing;
 use self::talk::{Said, Talk, Turn, any_talk};
 
 /// How many talks are tried.
@@ -53,7 +54,7 @@ async fn the_same_talk_reaches_the_upstream_as_the_same_request_in_every_dialect
     for _ in 0..TALKS {
         let talk = any_talk().new_tree(&mut runner).unwrap().current();
         let mut first = None;
-        for speaker in SPEAKERS {
+        for speaker in conversing() {
             let body = (speaker.say)(&talk);
             let response = speaker.post(&house, &body).await;
             assert_eq!(response.status(), 200, "{}: {:?} to {body}", speaker.name, response.text().await);

@@ -11,13 +11,13 @@ use warp2api_proto::warp_chat::v1::{Delivery, Limits, StreamChatRequest};
 use self::messages::FunctionCalls;
 use super::answer::{CallStyle, Plan};
 use super::request::{ChatCompletionRequest, FreeForm};
-use crate::checks::{effort, flag, integer, named_model, other, real, word};
+use crate::checks::{effort, flag, integer, named_model, other, real, stop_sequences, word};
 use crate::content::{self, Reader};
 use crate::dialect::{Accepted, Request};
 use crate::fields::FieldNames;
 use crate::ignored::Ignored;
 use crate::images::{FetchedImages, Images, MAX_IMAGES, RemoteImage};
-use crate::json::{Object, Text, TextOrList};
+use crate::json::{Object, Text};
 use crate::rejection::Rejection;
 
 const FIELDS: FieldNames = FieldNames {
@@ -28,8 +28,6 @@ const FIELDS: FieldNames = FieldNames {
     max_output_tokens: "max_completion_tokens",
     stop_sequences: "stop",
 };
-/// OpenAI's own bound.
-const MAX_STOP_SEQUENCES: usize = 4;
 
 /// What messages share while they are mapped.
 #[derive(Debug)]
@@ -104,17 +102,7 @@ impl ChatCompletionRequest<'_> {
 
     fn limits(&self) -> Result<Option<Limits>, Rejection> {
         let most = self.max_completion_tokens.or(self.max_tokens).map(|tokens| tokens.0);
-        let stop_sequences: Vec<String> = match &self.stop {
-            None => Vec::new(),
-            Some(TextOrList::Text(text)) => vec![text.to_string()],
-            Some(TextOrList::List(texts)) => texts.iter().map(|text| text.as_str().to_owned()).collect(),
-        };
-        if stop_sequences.len() > MAX_STOP_SEQUENCES {
-            return Err(Rejection::invalid("stop", format!("expected at most {MAX_STOP_SEQUENCES} strings")));
-        }
-        if stop_sequences.iter().any(String::is_empty) {
-            return Err(Rejection::invalid("stop", "expected strings that are not empty"));
-        }
+        let stop_sequences = stop_sequences(self.stop.as_ref())?;
         let limited = most.is_some() || !stop_sequences.is_empty();
         Ok(limited.then(|| Limits { max_output_tokens: most.unwrap_or_default(), stop_sequences }))
     }

@@ -85,7 +85,7 @@ impl Calls {
 
 /// Token counts in OpenAI's words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub(super) struct Usage {
+pub(crate) struct Usage {
     prompt_tokens: i64,
     completion_tokens: i64,
     total_tokens: i64,
@@ -100,7 +100,7 @@ struct PromptTokensDetails {
 
 impl Usage {
     /// What the upstream reported, if it is enough.
-    pub(super) fn from_report(report: &UsageReported) -> Option<Self> {
+    pub(crate) fn from_report(report: &UsageReported) -> Option<Self> {
         let tokens = Tokens::from_report(report)?;
         Some(Self {
             prompt_tokens: tokens.input,

@@ -49,6 +49,7 @@ pub(crate) trait Tested: Dialect<Plan: Clone + std::fmt::Debug> {
 macro_rules! for_each_dialect {
     ($function:ident($($argument:expr),*)) => {{
         $function::<warp2api_dialects::chat::ChatCompletions>($($argument),*);
+        $function::<warp2api_dialects::completions::Completions>($($argument),*);
         $function::<warp2api_dialects::responses::Responses>($($argument),*);
         $function::<warp2api_dialects::messages::Messages>($($argument),*);
     }};

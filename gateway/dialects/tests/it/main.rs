@@ -6,6 +6,7 @@
 
 mod any_script;
 mod chat;
+mod completions;
 mod dialects;
 mod golden;
 mod messages;

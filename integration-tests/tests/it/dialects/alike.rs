@@ -7,7 +7,7 @@ use warp2api_integration_tests::{House, json_of, wait};
 use warp2api_proto::error::v1::ErrorReason;
 use warp2api_upstream_sim::{Finish, Scenario};
 
-use super::speaker::{End, Heard, SPEAKERS, Speaker};
+use super::speaker::{End, Heard, SPEAKERS, Speaker, conversing};
 use super::talk::{Talk, question, tool};
 
 fn ask(speaker: &Speaker, text: &str) -> Value {
@@ -33,7 +33,7 @@ async fn calls_are_heard_in_their_order_with_ids_of_their_own() {
     let house = House::start().await;
     let prompt = "call the tool read with {\"b\":1,\"a\":[]} and call the tool write with {}";
     let talk = Talk { tools: vec![tool("read"), tool("write")], ..question(prompt) };
-    for speaker in SPEAKERS {
+    for speaker in conversing() {
         let body = (speaker.say)(&talk);
         let streamed = speaker.stream(&house, body.clone()).await;
         let whole = speaker.whole(&house, &body).await;

@@ -10,6 +10,7 @@ use super::talk::{Said, Talk, Turn, image_base64};
 pub(crate) const MESSAGES: Speaker = Speaker {
     name: "messages",
     path: "/v1/messages",
+    converses: true,
     say: messages,
     limit: |body, tokens| body["max_tokens"] = json!(tokens),
     spoil: |body| {

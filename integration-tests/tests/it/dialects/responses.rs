@@ -11,6 +11,7 @@ use super::talk::{Said, Talk, Turn, image_url};
 pub(crate) const RESPONSES: Speaker = Speaker {
     name: "responses",
     path: "/v1/responses",
+    converses: true,
     say: responses,
     limit: |body, tokens| body["max_output_tokens"] = json!(tokens),
     spoil: |body| {

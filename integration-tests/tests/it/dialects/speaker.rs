@@ -6,6 +6,7 @@ use warp2api_integration_tests::sse::Frames;
 use warp2api_integration_tests::{House, json_of};
 use warp2api_proto::error::v1::ErrorReason;
 
+use super::completions::COMPLETIONS;
 use super::messages::MESSAGES;
 use super::responses::RESPONSES;
 use super::talk::{self, Talk};
@@ -17,6 +18,8 @@ pub(crate) struct Speaker {
     pub(crate) name: &'static str,
     /// The path, with `/v1`.
     pub(crate) path: &'static str,
+    /// Whether it knows more than one question.
+    pub(crate) converses: bool,
     /// The body of a request that says the talk.
     pub(crate) say: fn(&Talk) -> Value,
     /// Puts a limit of tokens into a body.
@@ -36,7 +39,12 @@ pub(crate) struct Speaker {
 }
 
 /// Every dialect.
-pub(crate) const SPEAKERS: &[Speaker] = &[CHAT, RESPONSES, MESSAGES];
+pub(crate) const SPEAKERS: &[Speaker] = &[CHAT, COMPLETIONS, RESPONSES, MESSAGES];
+
+/// Those that can say any talk.
+pub(crate) fn conversing() -> impl Iterator<Item = &'static Speaker> {
+    SPEAKERS.iter().filter(|speaker| speaker.converses)
+}
 
 /// What a client knows when an answer is over.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -100,6 +108,7 @@ impl Speaker {
 const CHAT: Speaker = Speaker {
     name: "chat",
     path: "/v1/chat/completions",
+    converses: true,
     say: talk::chat,
     limit: |body, tokens| body["max_completion_tokens"] = json!(tokens),
     spoil: |body| {
