@@ -215,7 +215,7 @@ fn errors() -> String {
          Over HTTP it is the error object of the API that was asked: OpenAI's with `type` and `code`, or Anthropic's, \
          which has a `type` only. Both have the same status. Before the first byte of a stream a failure has its HTTP \
          status; after it, it is the last frame or event, and what marks the end of a whole answer (`[DONE]`, \
-         `message_stop`) does not follow.\n\n\
+         `response.completed`, `message_stop`) does not follow.\n\n\
          | reason | meaning | gRPC code | HTTP | `type` | `code` | Anthropic's `type` | tried again |\n\
          | --- | --- | --- | --- | --- | --- | --- | --- |\n"
     );
