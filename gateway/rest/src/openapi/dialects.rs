@@ -46,7 +46,7 @@ fn completion(reference: &Reference) -> Value {
     let name = reference.path.trim_start_matches("/v1/").replace('/', " ");
     let answer = json!({
         "application/json": { "schema": { "type": "object" } },
-        "text/event-stream": { "schema": { "type": "string" } },
+        "text/event-stream": { "schema": { "type": "object", "properties": { "data": { "type": "string" } } } },
     });
     let mut responses = errors(&[404, 409, 413, 429, 502]);
     responses.insert(

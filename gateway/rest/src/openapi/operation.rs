@@ -167,9 +167,16 @@ fn responses(route: &Route, schemas: &mut Schemas) -> Value {
         None => comments::of(&output),
     };
     let content = if route.method.is_server_streaming() {
-        // A stream has no schema of its own in OpenAPI 3.1; what its lines hold does.
+        let event = json!({
+            "type": "object",
+            "required": ["data"],
+            "properties": {
+                "data": { "type": "string", "contentMediaType": "application/json", "contentSchema": answer },
+            },
+        });
+        // A stream has no schema of its own in OpenAPI 3.1; what its events and lines hold does.
         json!({
-            "text/event-stream": { "schema": { "type": "string" }, "x-item-schema": answer },
+            "text/event-stream": { "schema": event, "x-item-schema": answer },
             "application/x-ndjson": { "schema": { "type": "string" }, "x-item-schema": answer },
         })
     } else {

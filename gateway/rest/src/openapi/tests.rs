@@ -81,6 +81,8 @@ fn a_method_is_described_as_it_is_called() {
     let chat = &document["paths"]["/v1/chatModels/{chatModel}:streamChat"]["post"];
     let item = &chat["responses"]["200"]["content"]["text/event-stream"]["x-item-schema"];
     assert_eq!(item, &json!({ "$ref": "#/components/schemas/StreamChatResponse" }));
+    let event = &chat["responses"]["200"]["content"]["text/event-stream"]["schema"];
+    assert_eq!(&event["properties"]["data"]["contentSchema"], item);
     assert!(chat["servers"].is_null());
 
     let part = &document["components"]["schemas"]["Part"];
