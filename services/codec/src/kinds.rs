@@ -104,6 +104,35 @@ fn maps_may_have_any_key() {
 }
 
 #[test]
+fn wrappers_are_the_values_in_them() {
+    let pool = DescriptorPool::global();
+    for (kind, values) in [
+        ("Double", &["0.5", "0", r#""NaN""#][..]),
+        ("Float", &["0.5", "0"]),
+        ("Int64", &[r#""-1""#, r#""0""#]),
+        ("UInt64", &[r#""1""#, r#""0""#]),
+        ("Int32", &["-1", "0"]),
+        ("UInt32", &["1", "0"]),
+        ("Bool", &["true", "false"]),
+        ("String", &[r#""a""#, r#""""#]),
+        ("Bytes", &[r#""AA==""#, r#""""#]),
+    ] {
+        let name = format!("google.protobuf.{kind}Value");
+        let message_type = MessageType::alone(pool.get_message_by_name(&name).unwrap());
+        for value in values {
+            let data = to_bytes(&message_type, value, Unknown::Keep).unwrap();
+
+            assert_eq!(to_json(&message_type, &data, Options::default()).unwrap(), *value, "{name}");
+            let mut deserializer = serde_json::Deserializer::from_str(value);
+            let descriptor = message_type.descriptor().clone();
+            let other = DynamicMessage::deserialize(descriptor, &mut deserializer).unwrap();
+            assert_eq!(other.encode_to_vec(), data, "{name} {value}");
+        }
+        assert!(to_bytes(&message_type, "{}", Unknown::Keep).is_err(), "{name}");
+    }
+}
+
+#[test]
 fn presence_is_kept_where_the_schema_has_it() {
     let message_type = message_type(Type::Int32, Type::String);
 

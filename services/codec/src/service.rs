@@ -73,7 +73,9 @@ impl Codec for CodecService {
         let json_schema = match MessageTypeView::try_from(request.view) {
             Ok(MessageTypeView::Basic) => String::new(),
             Ok(MessageTypeView::Unspecified | MessageTypeView::Full) => {
-                json_schema::of(message_type, naming).to_string()
+                // It takes as long as a large message.
+                let schema = move || json_schema::of(message_type, naming).to_string();
+                self.workshop.run(usize::MAX, schema).await?
             }
             Err(_) => return Err(Failure::invalid("view", "is not a value of MessageTypeView").into()),
         };
