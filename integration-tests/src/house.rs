@@ -1,5 +1,6 @@
 //! A whole system on ports of its own.
 
+use std::path::Path;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -215,6 +216,21 @@ impl HouseBuilder {
     pub fn simulator(mut self, simulator: Simulator) -> Self {
         self.simulator = simulator;
         self
+    }
+
+    /// Keeps the pool in this folder, for a house that is to be opened again. Otherwise it ends with the house.
+    #[must_use]
+    pub fn kept_in(self, folder: &Path) -> Self {
+        let folder = folder.display().to_string();
+        self.settings(|settings| settings.data_dir = Some(folder))
+    }
+
+    /// Keeps the pool in this PostgreSQL, under this key.
+    #[must_use]
+    pub fn kept_in_postgres(self, url: &str, key: &str) -> Self {
+        self.settings(|settings| {
+            (settings.database_url, settings.store_key) = (Some(url.to_owned()), Some(key.to_owned()));
+        })
     }
 
     /// Changes the settings, as an operator would.

@@ -8,6 +8,7 @@ mod chat;
 mod contract;
 mod conversation;
 mod dialects;
+mod durable;
 mod dynamic;
 mod edge;
 mod endings;

@@ -93,9 +93,9 @@ async fn three_processes_of_which_one_is_killed_and_one_cut_off_are_one_pool() {
     let upstream = Upstream::start(&["planted-refresh"]).await;
     let slow = ExchangeScenario::usual().rotating(Rotation::RotateAndRevoke);
     upstream.simulator.enqueue_exchange(slow.delayed(Duration::from_millis(300)));
-    let proxy = Proxy::start(database.address()).await;
-    let [whole, killed, cut] =
-        [database.clone(), database.clone(), database.by(proxy.address())].map(|d| start(&d, &upstream));
+    let (proxy, url) = Proxy::before(&database.url).await;
+    let by_proxy = TestDatabase { url, ..database.clone() };
+    let [whole, killed, cut] = [database.clone(), database.clone(), by_proxy].map(|d| start(&d, &upstream));
     let (out, stop) = (Out::default(), Arc::new(AtomicBool::new(false)));
     let tasks = tokio_util::task::TaskTracker::new();
     let mut callers = Vec::new();

@@ -34,17 +34,4 @@ impl TestDatabase {
         let (root, _) = server.rsplit_once('/').unwrap();
         Some(Self { url: format!("{root}/{name}"), key: StoreKey::generate().text().expose().to_owned() })
     }
-
-    /// The same by another address of the server.
-    pub(crate) fn by(&self, address: std::net::SocketAddr) -> Self {
-        let (user, rest) = self.url.split_once('@').unwrap();
-        let (_, database) = rest.split_once('/').unwrap();
-        Self { url: format!("{user}@{address}/{database}"), key: self.key.clone() }
-    }
-
-    /// Where the server is.
-    pub(crate) fn address(&self) -> std::net::SocketAddr {
-        let (_, rest) = self.url.split_once('@').unwrap();
-        rest.split_once('/').unwrap().0.parse().unwrap()
-    }
 }

@@ -20,7 +20,7 @@ pub(crate) struct Proxy {
 
 impl Proxy {
     /// A wire to `target`.
-    pub(crate) async fn start(target: SocketAddr) -> Self {
+    async fn start(target: SocketAddr) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (whole, end) = (watch::Sender::new(true), CancellationToken::new());
@@ -35,9 +35,13 @@ impl Proxy {
         Self { address, whole, _end: end.drop_guard() }
     }
 
-    /// Its near end.
-    pub(crate) fn address(&self) -> SocketAddr {
-        self.address
+    /// A wire to the server of a URL, and the URL by it.
+    pub(crate) async fn before(url: &str) -> (Self, String) {
+        let (user, rest) = url.split_once('@').unwrap();
+        let (server, database) = rest.split_once('/').unwrap();
+        let proxy = Self::start(server.parse().unwrap()).await;
+        let url = format!("{user}@{}/{database}", proxy.address);
+        (proxy, url)
     }
 
     /// Cuts it: nothing arrives any more, and nobody is told.

@@ -208,11 +208,12 @@ async fn one_who_waits_hears_at_once_of_a_slot_that_became_free_elsewhere() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn one_that_is_cut_off_grants_nothing_keeps_reports_and_is_right_again_afterwards() {
     let Some(database) = TestDatabase::create().await else { return };
-    let proxy = Proxy::start(database.address()).await;
+    let (proxy, url) = Proxy::before(&database.url).await;
+    let by_proxy = TestDatabase { url, ..database.clone() };
     let endpoint = Endpoint::default();
     let quick = PoolConfig { store_timeout: Duration::from_secs(1), ..few() };
     let credentials = vec![key(Tier::Personal, "p"), key(Tier::Shared, "s")];
-    let cut = open(&database.by(proxy.address()), quick.clone(), credentials.clone(), &endpoint).await;
+    let cut = open(&by_proxy, quick.clone(), credentials.clone(), &endpoint).await;
     let whole = open(&database, quick, credentials, &endpoint).await;
     let lease = acquire(&cut).await.unwrap();
     let other = acquire(&cut).await.unwrap();

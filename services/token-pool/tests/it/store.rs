@@ -260,6 +260,45 @@ async fn a_key_can_only_change_to_one_that_is_there() {
 }
 
 #[tokio::test]
+async fn a_disk_that_fails_holds_up_what_must_not_be_lost_and_nothing_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let endpoint = Endpoint::default();
+    let database = Database::Sqlite(folder.path().join("pool.db"));
+    let keys = KeySource::Own(folder.path().join("store.key"));
+    let store = Store::open(&database, keys).await.unwrap();
+    let impatient = PoolConfig { store_timeout: Duration::from_millis(300), ..config() };
+    let clock = Arc::new(SystemClock);
+    let pool = Pool::with_store(impatient, settings(), endpoint.exchange(), clock, store).await.unwrap();
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(folder.path().join("pool.db"));
+    let mut disk = sqlx::ConnectOptions::connect(&options).await.unwrap();
+    let mut act = async |statement: &'static str| sqlx::query(statement).execute(&mut disk).await.unwrap();
+    act("ALTER TABLE credentials RENAME TO elsewhere").await;
+
+    let id = view(&pool, "key").await.id;
+    assert!(matches!(pool.operator("me").disable(&id, "").await, Err(Error::StoreUnavailable { .. })));
+    let added = pool.operator("me").add(key(Tier::Shared, "added").into()).await;
+    assert!(matches!(added, Err(Error::StoreUnavailable { .. })));
+    let excluded = vec![id.clone(), view(&pool, "added").await.id];
+    let no_token = pool.acquire(Acquire { excluded: excluded.clone(), ..Acquire::default() }).await;
+    assert!(matches!(no_token, Err(Error::RefreshFailed { .. })), "{no_token:?}");
+    assert_eq!(endpoint.requests().len(), 0, "what cannot be stored is not asked for");
+    assert_eq!(acquire(&pool).await.unwrap().display_name, "added", "a key needs nothing stored");
+
+    act("ALTER TABLE elsewhere RENAME TO credentials").await;
+    let back = async {
+        while pool.acquire(Acquire { excluded: excluded.clone(), ..Acquire::default() }).await.is_err() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), back).await.expect("it is back");
+    pool.close().await;
+    drop(pool);
+    let pool = open(folder.path(), settings(), &endpoint).await;
+    assert_eq!(view(&pool, "key").await.phase, Phase::SwitchedOff, "nothing was lost meanwhile");
+    assert_eq!(view(&pool, "added").await.granted_count, 1);
+}
+
+#[tokio::test]
 async fn a_lease_is_answered_without_waiting_for_the_disk_and_written_soon() {
     let folder = tempfile::tempdir().unwrap();
     let endpoint = Endpoint::default();
