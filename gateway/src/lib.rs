@@ -4,7 +4,6 @@
 //! routes, who may use them, the body of a stream, and what HTTP itself wants. The edge knows no credential.
 
 mod api_keys;
-mod body;
 mod config;
 mod conversation;
 mod failure;

@@ -1,34 +1,21 @@
-//! Every request has an id: the caller's, or one of ours. It stands in the answer, under the name that OpenAI's SDKs
-//! read and the one that Anthropic's do, and goes along on every onward call.
+//! The id of a request stands in the answer under two names: the one that OpenAI's SDKs read, and the one that
+//! Anthropic's do.
 
 use axum::extract::Request;
 use axum::middleware::Next;
 use axum::response::Response;
-use http::{HeaderName, HeaderValue};
+use http::HeaderName;
 use warp2api_rpc::context::REQUEST_ID;
+use warp2api_rpc::request_id;
 
 /// What Anthropic's SDKs call it.
 static ANTHROPICS_NAME: HeaderName = HeaderName::from_static("request-id");
 
-/// The longest id of a caller's that is kept.
-const MAX_LENGTH: usize = 128;
-
 /// Settles the id of a request before anything else sees it, and puts it on the answer.
-pub(crate) async fn settle(mut request: Request, next: Next) -> Response {
-    let given = request.headers().get(&REQUEST_ID).filter(|id| is_usable(id)).cloned();
-    let id = given.unwrap_or_else(new_id);
-    request.headers_mut().insert(&REQUEST_ID, id.clone());
-    let mut response = next.run(request).await;
-    response.headers_mut().insert(&ANTHROPICS_NAME, id.clone());
-    response.headers_mut().insert(&REQUEST_ID, id);
+pub(crate) async fn settle(request: Request, next: Next) -> Response {
+    let mut response = request_id::settle(request, next).await;
+    if let Some(id) = response.headers().get(&REQUEST_ID).cloned() {
+        response.headers_mut().insert(&ANTHROPICS_NAME, id);
+    }
     response
-}
-
-fn is_usable(id: &HeaderValue) -> bool {
-    !id.is_empty() && id.len() <= MAX_LENGTH && id.to_str().is_ok()
-}
-
-fn new_id() -> HeaderValue {
-    let id = format!("req_{}", uuid::Uuid::now_v7().simple());
-    HeaderValue::try_from(id).unwrap_or_else(|_| HeaderValue::from_static("req_unknown"))
 }

@@ -11,6 +11,7 @@ use http::{HeaderName, HeaderValue};
 use warp2api_dialects::error::Problem;
 use warp2api_proto::error::v1::ErrorReason;
 use warp2api_proto::warp_chat::v1::warp_chat_client::WarpChatClient;
+use warp2api_rpc::origin::is_foreign_page;
 use warp2api_rpc::{GrpcEndpoint, MAX_MESSAGE_BYTES};
 
 use crate::config::GatewayConfig;
@@ -118,7 +119,14 @@ pub fn router(
 
 /// Lets a request in, or not, before its body is looked at.
 async fn admit(State(edge): State<Edge>, request: Request, next: Next) -> Response {
-    if edge.config().api_keys.admit(request.headers()) {
+    let keys = &edge.config().api_keys;
+    if keys.is_open() && is_foreign_page(request.headers()) {
+        // Whoever can reach an open edge may use it; a browser reaches it for any page that its user looks at.
+        let words =
+            "no API key is set, so pages from elsewhere are not answered; set API_TOKEN and send a key";
+        return refuse(&request, ErrorReason::ApiKeyInvalid, words);
+    }
+    if keys.admit(request.headers()) {
         return next.run(request).await;
     }
     let words = "the API key is missing or wrong; send it as `Authorization: Bearer KEY` or `x-api-key: KEY`";

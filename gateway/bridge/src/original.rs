@@ -14,10 +14,10 @@ mod send;
 mod text;
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, Request};
+use axum::extract::Request;
 use axum::routing::{get, post};
 use warp2api_proto::error::v1::ErrorReason;
-use warp2api_rpc::{Failure, MAX_MESSAGE_BYTES};
+use warp2api_rpc::Failure;
 
 use failure::Refusal;
 
@@ -59,6 +59,5 @@ fn sending(services: &Services) -> Router {
         .route("/api/warp/send", post(send::whole))
         .route("/api/warp/send_stream", post(send::whole_with_events))
         .route("/api/warp/send_stream_sse", post(send::streamed))
-        .layer(DefaultBodyLimit::max(MAX_MESSAGE_BYTES))
         .with_state(sender)
 }

@@ -18,9 +18,8 @@ use warp2api_dialects::error::Problem;
 use warp2api_dialects::{Accepted, Dialect, FetchedImages, FieldNames, Fold, Plan, Request, Stamp, Writer};
 use warp2api_proto::warp_chat::v1::stream_chat_response::Event;
 use warp2api_proto::warp_chat::v1::{StreamChatRequest, StreamChatResponse};
-use warp2api_rpc::CallContext;
+use warp2api_rpc::{CallContext, body};
 
-use crate::body;
 use crate::conversation::Conversation;
 use crate::failure::{Refusal, problem_of};
 use crate::router::Edge;
@@ -61,7 +60,9 @@ impl Incoming {
         let (head, body): (_, Body) = request.into_parts();
         let config = edge.config();
         let conversation = Conversation::read(&head.headers)?;
-        let body = body::read(&head.headers, body, config.max_body_bytes, config.body_timeout).await?;
+        let body = body::read(&head.headers, body, config.max_body_bytes, config.body_timeout)
+            .await
+            .map_err(|failure| Problem::new(failure.reason, failure.message))?;
         Ok(Self { body, caller: Caller { headers: head.headers, conversation } })
     }
 

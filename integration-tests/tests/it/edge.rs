@@ -183,6 +183,29 @@ async fn answers_say_where_they_come_from_and_what_was_not_done() {
 }
 
 #[tokio::test]
+async fn an_edge_that_is_open_answers_no_page_from_elsewhere() {
+    let house = House::start().await;
+    let closed = House::builder().settings(|s| s.api_token = Some("key".into())).start().await;
+    let send = async |house: &House, origin: &str| {
+        let request = house.request("POST", "/v1/chat/completions").body(ask("say exactly: in").to_string());
+        // What a browser sends without asking the server first.
+        let request = request.header("content-type", "text/plain").header("authorization", "Bearer key");
+        request.header("origin", origin).send().await.unwrap().status().as_u16()
+    };
+
+    for origin in ["https://evil.example", "http://localhost.evil.example", "null"] {
+        assert_eq!(send(&house, origin).await, 401, "{origin}");
+        assert_eq!(send(&closed, origin).await, 200, "it has a key: {origin}");
+    }
+    assert_eq!(house.record().received(), 0, "nothing was asked of the upstream");
+    for origin in ["http://localhost:3000", "http://127.0.0.1:28888", "vscode-webview://a"] {
+        assert_eq!(send(&house, origin).await, 200, "{origin}");
+    }
+    house.close().await;
+    closed.close().await;
+}
+
+#[tokio::test]
 async fn a_key_is_asked_for_where_one_is_set() {
     let house = House::builder().settings(|s| s.api_token = Some("first, second".into())).start().await;
     let chat = ask("say exactly: in").to_string();

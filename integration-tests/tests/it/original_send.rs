@@ -105,6 +105,21 @@ async fn failures_have_a_true_status_and_say_nothing_of_the_inside() {
 }
 
 #[tokio::test]
+async fn a_page_of_a_browser_cannot_send_packets() {
+    let house = House::start().await;
+    let Address::Tcp(bridge) = &house.codec else { panic!("the bridge has a port") };
+    for path in PATHS {
+        for kind in ["text/plain", "application/x-www-form-urlencoded", ""] {
+            let request = house.http.post(format!("http://{bridge}{path}")).header("content-type", kind);
+            let response = request.body(packet("hi").to_string()).send().await.expect("the bridge answers");
+            assert_eq!(response.status(), 415, "{path} {kind}");
+        }
+    }
+    assert_eq!(house.record().received(), 0, "nothing was asked of the upstream");
+    house.close().await;
+}
+
+#[tokio::test]
 async fn an_answer_that_is_cut_off_does_not_look_complete() {
     let house = House::start().await;
     for path in PATHS {

@@ -19,6 +19,7 @@ use warp2api_proto::error::v1::ErrorReason;
 
 use crate::admin_keys::{AdminKeys, has_key};
 use crate::listener::Address;
+use crate::origin::is_this_machine;
 use crate::policy::{Access, access};
 use crate::reason::Failure;
 
@@ -130,13 +131,6 @@ fn is_from_here(uri: &Uri, headers: &HeaderMap) -> bool {
         origin.split_once("://").is_some_and(|(_, authority)| is_this_machine(authority))
     });
     host && origin
-}
-
-fn is_this_machine(authority: &str) -> bool {
-    let Ok(authority) = authority.parse::<http::uri::Authority>() else { return false };
-    let host = authority.host().trim_start_matches('[').trim_end_matches(']');
-    host.eq_ignore_ascii_case("localhost")
-        || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 impl<S> Layer<S> for Guard {

@@ -6,7 +6,7 @@
 //! - [`body`]: reads the body of an HTTP request within its bounds.
 //! - [`context`]: the deadline and the trace context of a call, handed on to every onward call.
 //! - [`deadline`]: the layer that makes deadlines hold in process as they do over a socket.
-//! - [`page`]: pages of a list.
+//! - [`origin`]: web pages that a browser sends requests for. [`page`]: pages of a list.
 //! - [`plain_status`]: gives what the gRPC framework itself refuses a reason like all others.
 //! - [`reason`]: the one place that knows which gRPC code and details a failure has ([`Failure`]).
 //! - [`request_id`]: every HTTP request has an id.
@@ -23,6 +23,7 @@ pub mod endpoint;
 pub mod guard;
 pub mod http_endpoint;
 pub mod listener;
+pub mod origin;
 pub mod page;
 pub mod plain_status;
 pub mod policy;

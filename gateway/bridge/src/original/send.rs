@@ -4,23 +4,23 @@
 //! The first event decides the status; what fails after it is the last event of the stream. A client that leaves ends
 //! the upstream's request: the body holds the call, and no task stands between.
 
-use axum::body::{Body, Bytes};
-use axum::extract::State;
+use axum::body::Body;
+use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
+use http::HeaderValue;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
-use http::{HeaderMap, HeaderValue, Uri};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
-use tokio::time::Instant;
 use tonic::{Status, Streaming};
 use warp2api_proto::codec::v1::codec_client::CodecClient;
 use warp2api_proto::codec::v1::{DecodeMessageRequest, EncodeMessageRequest, FieldNaming};
 use warp2api_proto::error::v1::ErrorReason;
 use warp2api_proto::opaque;
 use warp2api_proto::warp_chat::v1::warp_chat_client::WarpChatClient;
-use warp2api_rpc::{CallContext, Failure, GrpcEndpoint, Guard, MAX_MESSAGE_BYTES};
+use warp2api_rpc::{Failure, GrpcEndpoint, Guard, MAX_MESSAGE_BYTES};
 
+use super::caller::Admitted;
 use super::event;
 use super::failure::{Refusal, object};
 use super::packet::{self, Packet, REQUEST_TYPE};
@@ -51,7 +51,7 @@ struct ParsedEvent {
 /// A packet that is being answered: its first event has come.
 struct Answering {
     codec: CodecClient<GrpcEndpoint>,
-    context: CallContext,
+    admitted: Admitted,
     events: Streaming<opaque::ResponseEvent>,
     first: Option<opaque::ResponseEvent>,
     request_size: usize,
@@ -59,24 +59,17 @@ struct Answering {
 }
 
 /// `POST /api/warp/send`: the text of the answer.
-pub(crate) async fn whole(
-    State(sender): State<Sender>,
-    uri: Uri,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Result<Response, Refusal> {
-    let answer = sender.start(&uri, &headers, &body).await?.collect().await?;
+pub(crate) async fn whole(State(sender): State<Sender>, request: Request) -> Result<Response, Refusal> {
+    let answer = sender.start(request).await?.collect().await?;
     Ok(axum::Json(answer.summary()).into_response())
 }
 
 /// `POST /api/warp/send_stream`: the same with every event.
 pub(crate) async fn whole_with_events(
     State(sender): State<Sender>,
-    uri: Uri,
-    headers: HeaderMap,
-    body: Bytes,
+    request: Request,
 ) -> Result<Response, Refusal> {
-    let answer = sender.start(&uri, &headers, &body).await?.collect().await?;
+    let answer = sender.start(request).await?.collect().await?;
     let mut summary = answer.summary();
     let mut counts = Map::new();
     for parsed in &answer.events {
@@ -90,13 +83,8 @@ pub(crate) async fn whole_with_events(
 }
 
 /// `POST /api/warp/send_stream_sse`: every event as it comes, then `[DONE]`.
-pub(crate) async fn streamed(
-    State(sender): State<Sender>,
-    uri: Uri,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Result<Response, Refusal> {
-    let answering = sender.start(&uri, &headers, &body).await?;
+pub(crate) async fn streamed(State(sender): State<Sender>, request: Request) -> Result<Response, Refusal> {
+    let answering = sender.start(request).await?;
     let frames = stream::unfold(Some(answering), |answering| async {
         let mut answering = answering?;
         let (frame, rest) = match answering.next().await {
@@ -135,26 +123,28 @@ impl Sender {
     }
 
     /// Encodes the packet of a request, sends it and waits for the first event.
-    async fn start(&self, uri: &Uri, headers: &HeaderMap, body: &[u8]) -> Result<Answering, Failure> {
-        self.guard.check(METHOD, uri, headers)?;
-        let Packet { json, message_type } = packet::read(body)?;
+    async fn start(&self, request: Request) -> Result<Answering, Failure> {
+        let mut admitted = Admitted::read(&self.guard, METHOD, request).await?;
+        // A packet may be large; from here on only its encoded form is needed.
+        let body = std::mem::take(&mut admitted.body);
+        let Packet { json, message_type } = packet::read(&body)?;
+        drop(body);
         if message_type != REQUEST_TYPE {
             return Err(Failure::invalid("message_type", format!("only {REQUEST_TYPE} can be sent")));
         }
-        let context = CallContext::from_headers(headers, Instant::now());
         let request = EncodeMessageRequest {
             name: format!("messageTypes/{REQUEST_TYPE}"),
             json: Value::Object(json).to_string(),
             ..Default::default()
         };
-        let encoded = self.codec.clone().encode_message(context.request(request)).await;
+        let encoded = self.codec.clone().encode_message(admitted.call(request)).await;
         let data = encoded.map_err(|status| Failure::from(&status))?.into_inner().data;
         let request_size = data.len();
-        let request = context.request(opaque::Request::from(data));
+        let request = admitted.call(opaque::Request::from(data));
         let answered = self.warp_chat.clone().stream_warp(request).await;
         let mut events = answered.map_err(|status| Failure::from(&status))?.into_inner();
         let first = events.message().await.map_err(|status| Failure::from(&status))?;
-        Ok(Answering { codec: self.codec.clone(), context, events, first, request_size, count: 0 })
+        Ok(Answering { codec: self.codec.clone(), admitted, events, first, request_size, count: 0 })
     }
 }
 
@@ -172,7 +162,7 @@ impl Answering {
             field_naming: FieldNaming::SnakeCase.into(),
             ..Default::default()
         };
-        let decoded = self.codec.decode_message(self.context.request(request)).await;
+        let decoded = self.codec.decode_message(self.admitted.call(request)).await;
         let json = decoded.map_err(|status| Failure::from(&status))?.into_inner().json;
         let parsed_data: Value = serde_json::from_str(&json)
             .map_err(|_| Failure::bug("an event was decoded into something that is not JSON"))?;
