@@ -16,14 +16,19 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
 }
 
-/// What each crate of ours builds on, tests left out: names of other crates.
-fn arrows() -> BTreeMap<String, BTreeSet<String>> {
+/// What cargo knows of the workspace.
+fn metadata() -> Value {
     let output = Command::new(env!("CARGO"))
         .args(["metadata", "--format-version", "1", "--no-deps", "--offline"])
         .current_dir(root())
         .output()
         .unwrap();
-    let metadata: Value = serde_json::from_slice(&output.stdout).unwrap();
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// What each crate of ours builds on, tests left out: names of other crates.
+fn arrows() -> BTreeMap<String, BTreeSet<String>> {
+    let metadata = metadata();
     let text = |value: &Value| value.as_str().unwrap().to_owned();
     let packages = metadata["packages"].as_array().unwrap().iter().map(|package| {
         let dependencies = package["dependencies"].as_array().unwrap().iter();
@@ -35,6 +40,23 @@ fn arrows() -> BTreeMap<String, BTreeSet<String>> {
 
 const SERVICES: [&str; 4] =
     ["warp2api-codec", "warp2api-token-pool", "warp2api-warp-chat", "warp2api-upstream-sim"];
+
+/// README.md says `cargo run`.
+#[test]
+fn cargo_run_runs_the_program() {
+    let metadata = metadata();
+    let chosen = metadata["workspace_default_members"].as_array().unwrap();
+
+    let packages = metadata["packages"].as_array().unwrap().iter();
+    let programs = packages.filter(|package| chosen.contains(&package["id"])).flat_map(|package| {
+        let targets = package["targets"].as_array().unwrap().iter();
+        targets
+            .filter(|target| target["kind"] == serde_json::json!(["bin"]))
+            .map(|target| target["name"].clone())
+    });
+
+    assert_eq!(programs.collect::<Vec<_>>(), ["warp2api"]);
+}
 
 #[test]
 fn nobody_knows_more_than_the_architecture_says() {
