@@ -5,6 +5,7 @@
 mod bench;
 mod endpoints;
 mod leases;
+mod machine;
 mod membership;
 mod postgres;
 mod properties;
