@@ -66,5 +66,5 @@ function fill(element, credential, now) {
 
 function quotaWords(quota) {
   if (!quota) return "";
-  return quota.unlimited ? "no quota limit" : `${quota.remaining} of ${quota.limit} requests left`;
+  return quota.unlimited ? "no quota limit" : `${quota.remaining} of ${quota.limit} credits left`;
 }

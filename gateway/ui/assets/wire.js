@@ -88,11 +88,12 @@ export function readDetail(exchange) {
 
 // A message of the watch of credentials, or the answer of an action on one.
 export function readCredential(message) {
-  const { credential } = message.changed ?? message.snapshot ?? message;
+  const credential = message.changed ?? message.credential ?? (message.name ? message : undefined);
+  const wrong = message.finding && message.finding !== "CREDENTIAL_FINDING_GOOD";
   return {
-    credential: credential?.name ? readOne(credential) : undefined,
-    removed: message.deleted?.name ?? message.deletedCredential,
-    problem: message.problem || undefined,
+    credential: credential && readOne(credential),
+    removed: message.removed,
+    problem: wrong ? message.detail || message.finding : undefined,
   };
 }
 

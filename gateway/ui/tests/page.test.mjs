@@ -91,6 +91,11 @@ test("messages of the contract are read, and unknown ones passed over", () => {
     exchangeFinished: { exchange: { name: "exchanges/9", state: "EXCHANGE_STATE_FAILED", errorReason: "UPSTREAM_TIMEOUT", startTime: "2026-01-01T00:00:00Z", timings: { totalDuration: "2s", queueDuration: "0.5s" } } },
   });
   assert.deepEqual([exchange.id, exchange.state, exchange.reason, exchange.totalMs, exchange.queueMs], ["9", "failed", "UPSTREAM_TIMEOUT", 2000, 500]);
-  const { credential } = readCredential({ credential: { name: "credentials/a", state: "CREDENTIAL_STATE_COOLING_DOWN", tier: "CREDENTIAL_TIER_SHARED", grantedCount: "5" } });
+  const { credential } = readCredential({ changed: { name: "credentials/a", state: "CREDENTIAL_STATE_COOLING_DOWN", tier: "CREDENTIAL_TIER_SHARED", grantedCount: "5" } });
   assert.deepEqual([credential.state, credential.tier, credential.granted], ["COOLING_DOWN", "SHARED", 5]);
+  assert.equal(readCredential({ removed: "credentials/a" }).removed, "credentials/a");
+  assert.deepEqual(readCredential({ heartbeat: {} }), { credential: undefined, removed: undefined, problem: undefined });
+  assert.equal(readCredential({ name: "credentials/b", state: "CREDENTIAL_STATE_DISABLED" }).credential.state, "DISABLED");
+  const checked = readCredential({ credential: { name: "credentials/c" }, finding: "CREDENTIAL_FINDING_DEAD", detail: "sign in again" });
+  assert.deepEqual([checked.credential.name, checked.problem], ["credentials/c", "sign in again"]);
 });

@@ -26,6 +26,9 @@ pub fn text(app: &App, addresses: &Addresses) -> String {
     }
     if let Some(grpc) = &addresses.grpc {
         line("gRPC", &format!("{grpc} (reflection, health)"));
+        if let Address::Tcp(_) = grpc {
+            line("look at", &format!("http://{0}/ui and http://{0}/docs", reachable(grpc)));
+        }
     }
     if matches!(config.role, Role::All | Role::WarpChat) {
         line("upstream", &upstream(&config.upstream));
