@@ -6,17 +6,16 @@
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use futures_core::Stream as _;
 use futures_util::future::BoxFuture;
 use http_body::{Body, Frame};
-use tokio::time::{Instant, Sleep};
 use tonic::{Response, Status, Streaming};
 use warp2api_dialects::error::Problem;
 use warp2api_dialects::{FieldNames, KeepAliveForm, Writer};
 use warp2api_proto::warp_chat::v1::StreamChatResponse;
+use warp2api_rpc::KeepAlive;
 
 use crate::config::GatewayConfig;
 use crate::failure::problem_of;
@@ -34,6 +33,7 @@ pub(crate) struct AnswerBody<W> {
     fields: FieldNames,
     buffer: BytesMut,
     keep_alive: Option<KeepAlive>,
+    keep_alive_form: KeepAliveForm,
 }
 
 /// Where events come from.
@@ -48,9 +48,9 @@ pub(crate) enum Source {
 
 impl<W: Writer> AnswerBody<W> {
     pub(crate) fn new(source: Source, writer: W, fields: FieldNames, config: &GatewayConfig) -> Self {
-        let every = config.keep_alive;
-        let keep_alive = (!every.is_zero()).then(|| KeepAlive::new(every, config.keep_alive_form));
-        Self { source, writer, fields, buffer: BytesMut::with_capacity(4096), keep_alive }
+        let keep_alive = KeepAlive::new(config.keep_alive);
+        let buffer = BytesMut::with_capacity(4096);
+        Self { source, writer, fields, buffer, keep_alive, keep_alive_form: config.keep_alive_form }
     }
 
     /// Writes an event that was read already.
@@ -113,41 +113,15 @@ impl<W: Writer> Body for AnswerBody<W> {
             }
             let Some(keep_alive) = &mut this.keep_alive else { return Poll::Pending };
             ready!(keep_alive.poll(cx));
-            this.writer.keep_alive(keep_alive.form, &mut this.buffer);
+            this.writer.keep_alive(this.keep_alive_form, &mut this.buffer);
             // A dialect may have no sign of that form.
             if this.buffer.is_empty() {
                 return Poll::Pending;
             }
         }
         if let Some(keep_alive) = &mut this.keep_alive {
-            keep_alive.last = Instant::now();
+            keep_alive.written();
         }
         Poll::Ready(Some(Ok(Frame::data(this.buffer.split().freeze()))))
-    }
-}
-
-/// Goes off when nothing was written for a while. The timer is moved only when it goes off.
-struct KeepAlive {
-    every: Duration,
-    form: KeepAliveForm,
-    last: Instant,
-    timer: Pin<Box<Sleep>>,
-}
-
-impl KeepAlive {
-    fn new(every: Duration, form: KeepAliveForm) -> Self {
-        Self { every, form, last: Instant::now(), timer: Box::pin(tokio::time::sleep(every)) }
-    }
-
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        loop {
-            ready!(self.timer.as_mut().poll(cx));
-            let due = self.last + self.every;
-            let now = Instant::now();
-            self.timer.as_mut().reset(if now < due { due } else { now + self.every });
-            if now >= due {
-                return Poll::Ready(());
-            }
-        }
     }
 }

@@ -16,7 +16,7 @@ use prost_reflect::{DynamicMessage, MessageDescriptor};
 use tokio::time::{Instant, Sleep};
 use tonic::Streaming;
 use warp2api_proto::error::v1::ErrorReason;
-use warp2api_rpc::Failure;
+use warp2api_rpc::{Failure, KeepAlive};
 
 use crate::{failure, json};
 
@@ -74,14 +74,13 @@ impl StreamBody {
         deadline: Option<Instant>,
         keep_alive: Duration,
     ) -> Self {
-        let wanted = form == Form::Events && !keep_alive.is_zero();
         Self {
             source,
             form,
             message,
             buffer: BytesMut::new(),
             deadline: deadline.map(|deadline| Box::pin(tokio::time::sleep_until(deadline))),
-            keep_alive: wanted.then(|| KeepAlive::new(keep_alive)),
+            keep_alive: (form == Form::Events).then(|| KeepAlive::new(keep_alive)).flatten(),
         }
     }
 
@@ -160,33 +159,8 @@ impl Body for StreamBody {
             this.buffer.extend_from_slice(b": keep-alive\n\n");
         }
         if let Some(keep_alive) = &mut this.keep_alive {
-            keep_alive.last = Instant::now();
+            keep_alive.written();
         }
         Poll::Ready(Some(Ok(Frame::data(this.buffer.split().freeze()))))
-    }
-}
-
-/// Goes off when nothing was written for a while. The timer is moved only when it goes off.
-struct KeepAlive {
-    every: Duration,
-    last: Instant,
-    timer: Pin<Box<Sleep>>,
-}
-
-impl KeepAlive {
-    fn new(every: Duration) -> Self {
-        Self { every, last: Instant::now(), timer: Box::pin(tokio::time::sleep(every)) }
-    }
-
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        loop {
-            ready!(self.timer.as_mut().poll(cx));
-            let due = self.last + self.every;
-            let now = Instant::now();
-            self.timer.as_mut().reset(if now < due { due } else { now + self.every });
-            if now >= due {
-                return Poll::Ready(());
-            }
-        }
     }
 }

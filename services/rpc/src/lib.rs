@@ -6,6 +6,7 @@
 //! - [`body`]: reads the body of an HTTP request within its bounds.
 //! - [`context`]: the deadline and the trace context of a call, handed on to every onward call.
 //! - [`deadline`]: the layer that makes deadlines hold in process as they do over a socket.
+//! - [`keep_alive`]: when a streamed body gives a sign of life.
 //! - [`origin`]: web pages that a browser sends requests for. [`page`]: pages of a list.
 //! - [`plain_status`]: gives what the gRPC framework itself refuses a reason like all others.
 //! - [`reason`]: the one place that knows which gRPC code and details a failure has ([`Failure`]).
@@ -22,6 +23,7 @@ pub mod deadline;
 pub mod endpoint;
 pub mod guard;
 pub mod http_endpoint;
+pub mod keep_alive;
 pub mod listener;
 pub mod origin;
 pub mod page;
@@ -38,6 +40,7 @@ pub use context::CallContext;
 pub use endpoint::GrpcEndpoint;
 pub use guard::{Caller, Guard};
 pub use http_endpoint::{HttpBody, HttpEndpoint};
+pub use keep_alive::KeepAlive;
 pub use reason::{Failure, Violation};
 pub use transport_error::TransportError;
 
