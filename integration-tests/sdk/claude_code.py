@@ -7,12 +7,10 @@ a home and a project of its own, nothing of this shell's settings, and no way to
 """
 
 import json
-import os
-import subprocess
 import sys
 import tempfile
-from pathlib import Path
 
+from agent import Agent
 from checks import check, equal, run
 
 # What it may take at most. It takes a second or two.
@@ -20,46 +18,27 @@ PATIENCE = 60
 MODEL = "claude-sonnet-4-6"
 
 
-class Claude:
+class Claude(Agent):
     """The program with a project to work in."""
 
     def __init__(self, program, folder, edge, **keys):
         self.program = program
-        self.project = Path(folder, "project")
-        self.home = Path(folder, "home")
-        for each in [self.project, self.home]:
-            each.mkdir(exist_ok=True)
-        self.environment = {
-            "PATH": os.environ["PATH"],
-            "HOME": str(self.home),
-            "ANTHROPIC_BASE_URL": edge,
-            "ANTHROPIC_MODEL": MODEL,
-            "ANTHROPIC_SMALL_FAST_MODEL": MODEL,
-            "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
-            "DISABLE_AUTOUPDATER": "1",
-            "DISABLE_ERROR_REPORTING": "1",
-            "DISABLE_TELEMETRY": "1",
-            # Nobody listens there: whatever else it would like to reach, it does not.
-            "HTTP_PROXY": "http://127.0.0.1:9",
-            "HTTPS_PROXY": "http://127.0.0.1:9",
-            "NO_PROXY": "127.0.0.1,localhost",
+        super().__init__(
+            folder,
+            PATIENCE,
+            ANTHROPIC_BASE_URL=edge,
+            ANTHROPIC_MODEL=MODEL,
+            ANTHROPIC_SMALL_FAST_MODEL=MODEL,
+            CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC="1",
+            DISABLE_AUTOUPDATER="1",
+            DISABLE_ERROR_REPORTING="1",
+            DISABLE_TELEMETRY="1",
             **keys,
-        }
+        )
 
     def ask(self, prompt, *arguments):
         """What it says it did: its messages in order."""
-        command = [self.program, "-p", prompt, "--output-format", "stream-json", "--verbose", *arguments]
-        done = subprocess.run(
-            command,
-            cwd=self.project,
-            env=self.environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE,
-        )
-        said = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
-        assert said, (done.returncode, done.stdout[-2000:], done.stderr[-2000:])
+        _, said = self.lines([self.program, "-p", prompt, "--output-format", "stream-json", "--verbose", *arguments])
         return said
 
 

@@ -7,12 +7,11 @@ home and a project of its own, nothing of this shell's settings, and no way to a
 """
 
 import json
-import os
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
+from agent import Agent
 from checks import check, equal, run
 
 # What it may take at most. It takes a few seconds.
@@ -33,44 +32,20 @@ stream_max_retries = 0
 """
 
 
-class Codex:
+class Codex(Agent):
     """The program with a project to work in."""
 
     def __init__(self, program, folder, name, edge, key):
+        super().__init__(Path(folder, name), PATIENCE, WARP2API_KEY=key)
         self.program = program
-        self.project = Path(folder, name, "project")
-        self.home = Path(folder, name, "home")
-        for each in [self.project, self.home]:
-            each.mkdir(parents=True)
         Path(self.home, "config.toml").write_text(CONFIG.format(edge=edge))
-        self.environment = {
-            "PATH": os.environ["PATH"],
-            "HOME": str(self.home),
-            "CODEX_HOME": str(self.home),
-            "WARP2API_KEY": key,
-            # Nobody listens there: whatever else it would like to reach, it does not.
-            "HTTP_PROXY": "http://127.0.0.1:9",
-            "HTTPS_PROXY": "http://127.0.0.1:9",
-            "NO_PROXY": "127.0.0.1,localhost",
-        }
+        self.environment["CODEX_HOME"] = str(self.home)
 
     def ask(self, prompt, *arguments):
         """Whether it ended well, and what it says it did."""
         # The commands it runs are those written here, in a folder of its own; its sandbox wants rights that CI may lack.
         command = [self.program, "exec", "--json", "--skip-git-repo-check"]
-        command += ["--dangerously-bypass-approvals-and-sandbox", *arguments, prompt]
-        done = subprocess.run(
-            command,
-            cwd=self.project,
-            env=self.environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE,
-        )
-        events = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
-        assert events, (done.returncode, done.stdout[-2000:], done.stderr[-2000:])
-        return done.returncode, events
+        return self.lines([*command, "--dangerously-bypass-approvals-and-sandbox", *arguments, prompt])
 
 
 def items(events, kind):
