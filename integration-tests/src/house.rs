@@ -318,6 +318,7 @@ impl HouseBuilder {
             config.upstream = UpstreamChoice::Embedded(self.simulator.clone());
         }
         config.drain_timeout = wait::PATIENCE;
+        config.drain_window = Duration::ZERO;
         (self.tune)(&mut config);
         change(&mut config);
         let app = Box::pin(App::build(config)).await.expect("the house can be built");

@@ -24,6 +24,7 @@ mod messages;
 mod monitor;
 mod original;
 mod original_send;
+mod ready;
 mod renewal;
 mod rest;
 mod resume;

@@ -8,7 +8,7 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio_util::task::TaskTracker;
 use warp2api_integration_tests::sse::Frames;
-use warp2api_integration_tests::{House, HouseBuilder, Topology, wait};
+use warp2api_integration_tests::{House, HouseBuilder, Topology, json_of, wait};
 use warp2api_proto::warp_chat::v1::stream_chat_response::Event;
 use warp2api_proto::warp_chat::v1::warp_chat_client::WarpChatClient;
 use warp2api_proto::warp_chat::v1::{Message, Part, Role, StreamChatRequest, part};
@@ -107,6 +107,9 @@ async fn a_stop_in_a_hurry_ends_what_runs() {
         assert_eq!(finished, Ok(false), "something had to be ended");
         for text in streams.join_all().await {
             assert!(!text.contains("[DONE]"), "an answer that was cut off does not look whole: {text}");
+            let frames = Frames::parse(&text);
+            let error = frames.error().expect("it ends with a word");
+            assert_eq!(error["code"], "shutting_down", "{text}");
         }
         wait::until("the upstream sees it", || record.abandoned() == 3).await;
     }
@@ -199,7 +202,7 @@ async fn an_edge_whose_chat_service_is_gone_says_so() {
         for text in streams.join_all().await {
             let frames = Frames::parse(&text);
             let error = frames.error().expect("the answer broke off");
-            assert_eq!((&error["code"], frames.done), (&json!("service_unreachable"), false), "{text}");
+            assert_eq!((&error["code"], frames.done), (&json!("shutting_down"), false), "{text}");
         }
         for running in parts.into_iter().rev() {
             let stopping = running.drain(std::future::ready(()));
@@ -230,4 +233,78 @@ async fn parts_stop_in_any_order() {
             assert!(!text.contains("[DONE]") || Frames::parse(&text).done, "{text}");
         }
     }
+}
+
+/// Each dialect has a last word of its own, in one process and in five; whole answers are errors.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_runs_out_of_time_ends_in_the_words_of_its_dialect() {
+    for topology in [Topology::InProcess, Topology::Tcp] {
+        let mut house = House::builder().topology(topology).start().await;
+        house.simulator.enqueue_times(5, &paced().stall_after(8));
+        let messages = json!([{"role": "user", "content": "hello"}]);
+        let mut answers = Vec::new();
+        for (path, body, last_word) in [
+            ("/v1/chat/completions", json!({"messages": messages}), r#""code":"shutting_down""#),
+            ("/v1/responses", json!({"input": "hello"}), "event: response.failed"),
+            ("/v1/messages", json!({"messages": messages, "max_tokens": 99}), "event: error"),
+            ("/v1/completions", json!({"prompt": "hello"}), r#""code":"shutting_down""#),
+        ] {
+            let mut body = body;
+            (body["model"], body["stream"]) = (json!("auto"), json!(true));
+            let request = house.request("POST", path).header("content-type", "application/json");
+            let response = request.body(body.to_string()).send().await.expect("it answers");
+            assert_eq!(response.status(), 200, "{path}");
+            answers.push((path, last_word, response));
+        }
+        let whole = house.http.post(format!("{}/v1/chat/completions", house.edge));
+        let whole = whole.header("content-type", "application/json").body(hello(false).to_string());
+        let whole = TaskTracker::new().spawn(whole.send());
+        let record = house.record().clone();
+        wait::until("all of them run", || record.running() == 5).await;
+        let mut parts = house.take_running();
+
+        let edge = parts.pop().expect("the edge is opened last");
+        let stopping = edge.drain(tokio::time::sleep(Duration::from_millis(100)));
+        let (finished, whole) = tokio::join!(stopping, whole);
+
+        assert!(!finished);
+        let whole = whole.expect("it is well").expect("it is answered");
+        assert_eq!((whole.status().as_u16(), whole.headers().contains_key("retry-after")), (503, true));
+        for (path, last_word, response) in answers {
+            let text = read(response).await;
+            let (_, end) = text
+                .rsplit_once("\n\n")
+                .map_or(("", text.as_str()), |_| text.trim_end().rsplit_once("\n\n").unwrap_or(("", &text)));
+            assert!(end.contains(last_word) && end.contains("shutting down"), "{topology:?} {path}: {text}");
+        }
+        for running in parts.into_iter().rev() {
+            assert!(
+                tokio::time::timeout(wait::PATIENCE, running.drain(std::future::ready(()))).await.is_ok()
+            );
+        }
+    }
+}
+
+/// Load balancers need a moment to notice; who they send meanwhile is served.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_comes_in_the_drain_window_is_served() {
+    let builder = House::builder().tune(|config| config.drain_window = wait::PATIENCE);
+    let mut house = builder.start().await;
+    assert_eq!(house.request("GET", "/readyz").send().await.unwrap().status(), 200);
+    let running = house.take_running().pop().expect("it runs");
+    let readiness = running.readiness().clone();
+    let (close, closed) = tokio::sync::oneshot::channel::<()>();
+    let draining = TaskTracker::new().spawn(running.drain(async {
+        drop(closed.await);
+    }));
+    wait::until("it is told", || readiness.get().is_err()).await;
+
+    let refused = house.request("GET", "/readyz").send().await.unwrap();
+    assert_eq!(refused.status(), 503);
+    assert_eq!(json_of(refused).await["reason"], "shutting_down");
+    assert_eq!(house.request("GET", "/livez").send().await.unwrap().status(), 200);
+    assert_eq!(house.chat(&hello(false)).await.0, 200);
+
+    drop(close);
+    tokio::time::timeout(wait::PATIENCE, draining).await.expect("it ends").expect("it is well");
 }

@@ -9,6 +9,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use http::{Request, Response};
+use tokio_util::sync::CancellationToken;
 use tonic::body::Body;
 use tonic::service::Routes;
 use tonic::transport::{Channel, Endpoint};
@@ -16,6 +17,7 @@ use tower::util::BoxCloneSyncService;
 use tower::{BoxError, Layer as _, ServiceExt as _};
 
 use crate::deadline::DeadlineLayer;
+use crate::last_call::LastCallLayer;
 use crate::plain_status::PlainStatusLayer;
 use crate::transport_error::TransportError;
 
@@ -91,6 +93,11 @@ pub fn served(router: axum::Router) -> GrpcEndpoint {
         .map_response(|response: Response<axum::body::Body>| response.map(Body::new))
         .map_err(|never| match never {});
     BoxCloneSyncService::new(service)
+}
+
+/// The same service, whose calls end with a word when `last_call` is cancelled.
+pub fn until(endpoint: GrpcEndpoint, last_call: CancellationToken) -> GrpcEndpoint {
+    BoxCloneSyncService::new(LastCallLayer(last_call).layer(endpoint))
 }
 
 /// A service behind a socket. Connects at the first call and again whenever the connection is lost.

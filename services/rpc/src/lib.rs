@@ -7,6 +7,7 @@
 //! - [`context`]: the deadline and the trace context of a call, handed on to every onward call.
 //! - [`deadline`]: the layer that makes deadlines hold in process as they do over a socket.
 //! - [`keep_alive`]: when a streamed body gives a sign of life.
+//! - [`last_call`]: what runs out of time ends with a word. [`readiness`]: whether new work can be taken on.
 //! - [`origin`]: web pages that a browser sends requests for. [`page`]: pages of a list.
 //! - [`plain_status`]: gives what the gRPC framework itself refuses a reason like all others.
 //! - [`reason`]: the one place that knows which gRPC code and details a failure has ([`Failure`]).
@@ -24,11 +25,13 @@ pub mod endpoint;
 pub mod guard;
 pub mod http_endpoint;
 pub mod keep_alive;
+pub mod last_call;
 pub mod listener;
 pub mod origin;
 pub mod page;
 pub mod plain_status;
 pub mod policy;
+pub mod readiness;
 pub mod reason;
 pub mod request_id;
 pub mod serve;
@@ -41,6 +44,8 @@ pub use endpoint::GrpcEndpoint;
 pub use guard::{Caller, Guard};
 pub use http_endpoint::{HttpBody, HttpEndpoint};
 pub use keep_alive::KeepAlive;
+pub use last_call::LastCallLayer;
+pub use readiness::Readiness;
 pub use reason::{Failure, Violation};
 pub use transport_error::TransportError;
 

@@ -5,6 +5,7 @@
 //! it serves.
 
 use std::convert::Infallible;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,6 +20,9 @@ use tokio_util::task::TaskTracker;
 use tower::{BoxError, Service};
 
 use crate::listener::{Accepted, Listener};
+
+/// How long after the word to stop what was sent before it may still arrive.
+const SETTLING: Duration = Duration::from_millis(25);
 
 /// The limits of a listener.
 #[derive(Debug, Clone)]
@@ -50,7 +54,9 @@ impl Default for ServeConfig {
 pub struct Shutdown {
     /// First stage: accept nothing new, finish what runs.
     pub drain: CancellationToken,
-    /// Second stage: end what still runs.
+    /// What has not finished in time ends with a last word; see [`last_call`](crate::last_call).
+    pub last_call: CancellationToken,
+    /// Second stage: cut what still runs.
     pub abort: CancellationToken,
     /// Every connection and every task outside of requests; empty when all is over.
     pub tasks: TaskTracker,
@@ -69,13 +75,19 @@ where
 {
     let builder = Arc::new(connection_builder(&config));
     let slots = Arc::new(Semaphore::new(config.max_connections));
+    let closing = async {
+        shutdown.drain.cancelled().await;
+        // Who is in the system's queue already believes to be connected.
+        tokio::time::sleep(SETTLING).await;
+    };
+    let mut closing = std::pin::pin!(closing);
     loop {
         let next = async {
             let slot = slots.clone().acquire_owned().await;
             (slot, listener.accept().await)
         };
         let (slot, accepted) = tokio::select! {
-            () = shutdown.drain.cancelled() => return,
+            () = closing.as_mut() => return,
             next = next => next,
         };
         match accepted {
@@ -113,6 +125,12 @@ async fn connection<S, B>(
     let served = tokio::select! {
         served = connection.as_mut() => served,
         () = shutdown.drain.cancelled() => {
+            // A request that is on its way is still answered.
+            tokio::select! {
+                served = connection.as_mut() => return told(served, accepted.peer),
+                () = tokio::time::sleep(SETTLING) => {}
+                () = shutdown.abort.cancelled() => return,
+            }
             connection.as_mut().graceful_shutdown();
             tokio::select! {
                 served = connection => served,
@@ -120,9 +138,13 @@ async fn connection<S, B>(
             }
         }
     };
+    told(served, accepted.peer);
+}
+
+fn told(served: Result<(), BoxError>, peer: Option<SocketAddr>) {
     if let Err(error) = served {
         // Clients that leave are not our fault and not our news.
-        tracing::debug!(%error, peer = ?accepted.peer, "connection ended");
+        tracing::debug!(%error, ?peer, "connection ended");
     }
 }
 

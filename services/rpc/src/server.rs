@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 
 use http::{Request, Response};
+use tokio_util::sync::CancellationToken;
 use tonic::body::Body;
 use tonic::server::NamedService;
 use tonic::service::{Routes, RoutesBuilder};
@@ -10,6 +11,7 @@ use tonic_health::server::HealthReporter;
 use tower::Service;
 
 use crate::deadline::DeadlineLayer;
+use crate::last_call::LastCallLayer;
 use crate::plain_status::PlainStatusLayer;
 
 /// Collects services into one router.
@@ -32,6 +34,18 @@ impl Health {
     pub async fn set_not_serving(&self) {
         for name in &self.names {
             self.reporter.set_service_status(name, tonic_health::ServingStatus::NotServing).await;
+        }
+    }
+
+    /// Says how one of them is. A name that is none of theirs is left alone.
+    pub async fn set(&self, name: &str, serving: bool) {
+        if self.names.contains(&name) {
+            let status = if serving {
+                tonic_health::ServingStatus::Serving
+            } else {
+                tonic_health::ServingStatus::NotServing
+            };
+            self.reporter.set_service_status(name, status).await;
         }
     }
 
@@ -72,13 +86,21 @@ impl GrpcServer {
         self
     }
 
-    /// The router with everything on it. `descriptors` is the encoded descriptor set that reflection answers from.
+    /// Tells health checkers about something that is no service: `name`.
+    #[must_use]
+    pub fn with_health_of(mut self, name: &'static str) -> Self {
+        self.health.names.push(name);
+        self
+    }
+
+    /// The router with everything on it; what still runs when `last_call` is cancelled ends with a word. `descriptors` is the encoded descriptor set that reflection answers from.
     ///
     /// # Errors
     /// When the descriptor set cannot be decoded.
     pub async fn finish(
         mut self,
         descriptors: &[u8],
+        last_call: CancellationToken,
     ) -> Result<(axum::Router, Health), tonic_reflection::server::Error> {
         let reflection = || {
             let builder = tonic_reflection::server::Builder::configure()
@@ -93,9 +115,8 @@ impl GrpcServer {
             tonic_health::server::HealthService::from_health_reporter(self.health.reporter.clone()),
         );
         self.routes.add_service(v1).add_service(v1alpha).add_service(health);
-        Ok((
-            self.routes.routes().prepare().into_axum_router().layer(PlainStatusLayer).layer(DeadlineLayer),
-            self.health,
-        ))
+        let router = self.routes.routes().prepare().into_axum_router();
+        let router = router.layer(PlainStatusLayer).layer(LastCallLayer(last_call)).layer(DeadlineLayer);
+        Ok((router, self.health))
     }
 }

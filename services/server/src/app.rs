@@ -3,6 +3,8 @@
 //! Ports are bound first, so that a taken one is said before anything runs. Then: pool, its endpoint; chat, its
 //! endpoint; the edge. A service that is elsewhere is an endpoint all the same.
 
+use std::time::Duration;
+
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 use warp2api_codec::CodecService;
@@ -14,13 +16,17 @@ use warp2api_rpc::endpoint::{self, Place};
 use warp2api_rpc::listener::{Address, Listener};
 use warp2api_rpc::serve::{ServeConfig, Shutdown, serve};
 use warp2api_rpc::server::{GrpcServer, Health};
-use warp2api_rpc::{GrpcEndpoint, Guard, MAX_MESSAGE_BYTES};
+use warp2api_rpc::{GrpcEndpoint, Guard, MAX_MESSAGE_BYTES, Readiness};
 use warp2api_token_pool::view::PoolStatus;
 use warp2api_token_pool::{Accounts, Pool, Store, TokenPoolService};
 use warp2api_warp_chat::{Feed, WarpChatService};
 
 use crate::config::{Config, Role, UpstreamChoice};
+use crate::ready::{self, Watched};
 use crate::{bridge, documents, page, pool};
+
+/// How long answers that ran out of time have for their last words.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// A house that is built and has its ports, but does not answer yet.
 pub struct App {
@@ -30,6 +36,7 @@ pub struct App {
     upstream: Option<(Listener, axum::Router)>,
     pool: Option<(Accounts, PoolStatus)>,
     feed: Option<Feed>,
+    watched: Watched,
     shutdown: Shutdown,
 }
 
@@ -79,6 +86,7 @@ impl App {
             pool_endpoint = Some(endpoint::local(Routes::new(server.clone())));
             services = services.with_service(server);
             names.push("warp2api.token_pool.v1.TokenPool");
+            services = services.with_health_of(ready::LEASES);
             let status = accounts.pool().status().await.map_err(|error| anyhow::anyhow!(error))?;
             pool = Some((accounts, status));
         }
@@ -103,11 +111,14 @@ impl App {
             names.push("warp2api.codec.v1.Codec");
         }
 
+        let watched =
+            Watched::new(&config, pool.as_ref().map(|(accounts, _): &(Accounts, _)| accounts.pool()))?;
         let mut edge = match edge {
             Some(listener) => {
                 // A chat service elsewhere tells where it runs with its first answer.
                 let known = chat_endpoint.is_some().then_some(config.chat.upstream_label.as_str());
                 let chat = here_or_there(chat_endpoint, &config.places.warp_chat)?;
+                let chat = endpoint::until(chat, shutdown.last_call.clone());
                 let router = warp2api_gateway::router(config.gateway.clone(), chat, known)?;
                 let services = grpc.as_ref().map(Listener::local_address).transpose()?;
                 let signpost = services.as_ref().map(page::signpost).unwrap_or_default();
@@ -118,7 +129,8 @@ impl App {
         let mut routes = Vec::new();
         let mut bridge = match grpc {
             Some(listener) => {
-                let (router, health) = services.finish(FILE_DESCRIPTOR_SET).await?;
+                let (router, health) =
+                    services.finish(FILE_DESCRIPTOR_SET, shutdown.last_call.clone()).await?;
                 let guard = Guard::new(config.admin_keys.clone(), &listener.local_address()?);
                 let endpoints = bridge::endpoints(&config, &router, &names)?;
                 routes = documents::routes(&endpoints)?;
@@ -134,10 +146,10 @@ impl App {
         let there = bridge.as_ref().map(|(listener, ..)| listener.local_address()).transpose()?;
         let (of_edge, of_bridge) = documents::pages(routes, here.as_ref(), there.as_ref());
         if let Some((_, router)) = &mut edge {
-            *router = std::mem::take(router).merge(of_edge);
+            *router = std::mem::take(router).merge(of_edge).merge(watched.readiness.routes());
         }
         if let Some((_, router, _)) = &mut bridge {
-            *router = std::mem::take(router).merge(of_bridge);
+            *router = std::mem::take(router).merge(of_bridge).merge(watched.readiness.routes());
         }
         let upstream = match (upstream, &config.upstream) {
             (Some(listener), UpstreamChoice::Embedded(simulator)) => Some((listener, simulator.router())),
@@ -146,7 +158,10 @@ impl App {
             }
             (None, _) => None,
         };
-        Ok(Self { config, edge, bridge, upstream, pool, feed, shutdown })
+        if let Some((.., health)) = &bridge {
+            watched.begin(health).await;
+        }
+        Ok(Self { config, edge, bridge, upstream, pool, feed, watched, shutdown })
     }
 
     /// Where the house will listen.
@@ -178,7 +193,7 @@ impl App {
 
     /// Opens the doors.
     pub fn spawn(self) -> Running {
-        let Self { config, edge, bridge, upstream, pool, feed, shutdown } = self;
+        let Self { config, edge, bridge, upstream, pool, feed, watched, shutdown } = self;
         let accounts = pool.map(|(accounts, _)| accounts);
         let tasks = &shutdown.tasks;
         let background = CancellationToken::new();
@@ -195,7 +210,10 @@ impl App {
             tasks.spawn(serve(listener, router, ServeConfig::default(), shutdown.clone()));
         }
         let pool = accounts.map(|accounts| accounts.pool().clone());
-        Running { shutdown, background, health, pool, feed, drain_timeout: config.drain_timeout }
+        let (readiness, leaving) = (watched.readiness.clone(), CancellationToken::new());
+        let watching = tasks.spawn(watched.keep(health.clone(), leaving.clone()));
+        let (window, timeout) = (config.drain_window, config.drain_timeout);
+        Running { shutdown, background, readiness, leaving, watching, health, pool, feed, window, timeout }
     }
 }
 
@@ -204,36 +222,66 @@ impl App {
 pub struct Running {
     shutdown: Shutdown,
     background: CancellationToken,
+    readiness: Readiness,
+    /// Ends the questions whether it is ready.
+    leaving: CancellationToken,
+    watching: tokio::task::JoinHandle<()>,
     health: Option<Health>,
     pool: Option<Pool>,
     feed: Option<Feed>,
-    drain_timeout: std::time::Duration,
+    window: Duration,
+    timeout: Duration,
 }
 
 impl Running {
-    /// Stops in two stages: nothing new from now on, and what runs may finish until the drain timeout or until
-    /// `hurry` is ready; then it is ended. Returns whether everything finished on its own.
+    /// Stops, and returns whether everything finished on its own:
+    ///
+    /// 1. Readiness is off; who comes all the same, because it has not been noticed yet, is served, for the drain window.
+    /// 2. Nothing new; what runs may finish until the drain timeout.
+    /// 3. What still runs ends with a last word in its own dialect; after a second it is cut.
+    ///
+    /// The first two are over as soon as `hurry` is ready.
     pub async fn drain(self, hurry: impl Future<Output = ()>) -> bool {
+        let mut hurry = std::pin::pin!(hurry);
+        self.leaving.cancel();
+        // Nothing it has under way can say that all is well after this.
+        drop(self.watching.await);
+        self.readiness.drain();
         if let Some(health) = &self.health {
             health.set_not_serving().await;
         }
+        let mut in_a_hurry = tokio::select! {
+            () = tokio::time::sleep(self.window) => false,
+            () = hurry.as_mut() => true,
+        };
         // Watches never end by themselves.
         self.feed.iter().for_each(Feed::close);
         self.shutdown.drain.cancel();
         self.background.cancel();
         self.shutdown.tasks.close();
-        let finished = tokio::select! {
-            () = self.shutdown.tasks.wait() => true,
-            () = tokio::time::sleep(self.drain_timeout) => false,
-            () = hurry => false,
-        };
+        if !in_a_hurry {
+            in_a_hurry = tokio::select! {
+                () = self.shutdown.tasks.wait() => false,
+                () = tokio::time::sleep(self.timeout) => true,
+                () = hurry => true,
+            };
+        }
+        if in_a_hurry {
+            self.shutdown.last_call.cancel();
+            drop(tokio::time::timeout(LAST_WORDS, self.shutdown.tasks.wait()).await);
+        }
         self.shutdown.abort.cancel();
         self.shutdown.tasks.wait().await;
         if let Some(pool) = &self.pool {
             // The last reports are in; what they changed is stored.
             pool.close().await;
         }
-        finished
+        !in_a_hurry
+    }
+
+    /// Whether it can serve.
+    pub fn readiness(&self) -> &Readiness {
+        &self.readiness
     }
 
     /// Everything that runs outside of requests, connections included.

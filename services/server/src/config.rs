@@ -80,6 +80,8 @@ pub struct Config {
     pub chat: ChatConfig,
     /// How the edge behaves.
     pub gateway: GatewayConfig,
+    /// How long new connections are still taken when the service stops.
+    pub drain_window: Duration,
     /// How long open streams may go on when the service stops.
     pub drain_timeout: Duration,
     /// The address of a trace, with `{trace_id}` in the place of its id.
@@ -212,6 +214,7 @@ impl Config {
                 ..GatewayConfig::default()
             },
             trace_url: trace_url(&mut read),
+            drain_window: read.seconds(|s| &mut s.drain_window, "drain_window", Duration::from_secs(1)),
             drain_timeout: read.seconds(|s| &mut s.drain_timeout, "drain_timeout", Duration::from_secs(30)),
             upstream,
         };

@@ -16,6 +16,7 @@ mod documents;
 mod page;
 mod pool;
 mod read;
+mod ready;
 pub mod settings;
 pub mod signals;
 pub mod sources;

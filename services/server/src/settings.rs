@@ -194,6 +194,8 @@ settings! {
     /// Whether images that a request names by an http or https URL are fetched, from public addresses only: `true` or
     /// `false`. Default: false, images come as data: URLs.
     fetch_images: "W2A_FETCH_IMAGES", Plain;
+    /// Seconds that new connections are still taken after the word to stop, so that load balancers can notice. Default: 1.
+    drain_window: "W2A_DRAIN_WINDOW", Plain;
     /// Seconds that open streams get to finish when the service stops. Default: 30.
     drain_timeout: "W2A_DRAIN_TIMEOUT", Plain;
 

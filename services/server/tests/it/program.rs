@@ -86,7 +86,12 @@ impl Program {
     /// Starts it and waits for its banner. Ports are the system's choice unless `settings` say otherwise.
     pub(crate) fn start(arguments: &[&str], settings: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let ports = [("PORT", "0"), ("W2A_GRPC_ADDR", "127.0.0.1:0"), ("W2A_UPSTREAM_ADDR", "127.0.0.1:0")];
+        let ports = [
+            ("PORT", "0"),
+            ("W2A_GRPC_ADDR", "127.0.0.1:0"),
+            ("W2A_UPSTREAM_ADDR", "127.0.0.1:0"),
+            ("W2A_DRAIN_WINDOW", "0"),
+        ];
         let mut command = command(arguments, &ports, &folder);
         let mut child = command.envs(settings.iter().copied()).spawn().unwrap();
         let stdout = BufReader::new(child.stdout.take().unwrap());

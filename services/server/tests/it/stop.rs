@@ -4,6 +4,9 @@ use std::io::Read as _;
 
 use crate::program::Program;
 
+/// At once in the middle of a stop.
+const STREAMS: usize = 300;
+
 /// Reads until the text is there, so that the stream is known to be in its middle.
 fn read_until(socket: &mut impl std::io::Read, text: &str) -> String {
     let mut read = String::new();
@@ -50,8 +53,33 @@ fn a_second_stop_does_not_wait() {
     }
     program.signal("TERM");
 
+    let mut rest = String::new();
+    stream.read_to_string(&mut rest).unwrap();
+    assert!(rest.contains("shutting_down") && !rest.contains("[DONE]"), "its last word is an error: {rest}");
     let ended = program.ended();
     assert!(ended.stderr.contains("stopped before everything had finished"), "{ended:?}");
+}
+
+/// As many as a small service has on a busy day, and none of them is told anything but its answer.
+#[test]
+fn a_stop_in_the_middle_of_many_streams_loses_none() {
+    let words = "say slowly: one two three four five six seven eight nine ten eleven twelve";
+    let program = Program::start(&[], &[("W2A_MAX_IN_FLIGHT", "1000")]);
+    let mut streams: Vec<_> = (0..STREAMS).map(|_| program.begin_chat(words, true)).collect();
+    for stream in &mut streams {
+        read_until(stream, "data: ");
+    }
+
+    program.signal("TERM");
+
+    for (number, mut stream) in streams.into_iter().enumerate() {
+        let mut rest = String::new();
+        stream.read_to_string(&mut rest).unwrap();
+        assert!(rest.contains("twelve") && rest.contains("[DONE]"), "{number}: {rest}");
+    }
+    let ended = program.ended();
+    assert_eq!(ended.status.code(), Some(0), "{ended:?}");
+    assert!(!ended.stderr.contains("stopped before"), "{ended:?}");
 }
 
 #[test]

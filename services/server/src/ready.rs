@@ -1,0 +1,116 @@
+//! Whether this process can serve: a chat wants a lease, a lease wants a pool that answers and a credential that can
+//! serve. Each process asks the next one's health; the one with the pool asks the pool.
+
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+use warp2api_proto::error::v1::ErrorReason;
+use warp2api_rpc::endpoint::{self, Place};
+use warp2api_rpc::readiness::{Probe, of_service};
+use warp2api_rpc::server::Health;
+use warp2api_rpc::{Failure, Readiness};
+use warp2api_token_pool::Pool;
+use warp2api_token_pool::view::PoolStatus;
+
+use crate::config::{Config, Role};
+
+/// The name under which a pool tells health checkers whether a credential can be leased.
+pub(crate) const LEASES: &str = "leases";
+
+const TOKEN_POOL: &str = "warp2api.token_pool.v1.TokenPool";
+const WARP_CHAT: &str = "warp2api.warp_chat.v1.WarpChat";
+
+/// What a process looks at to know whether it can serve.
+pub(crate) struct Watched {
+    pub(crate) readiness: Readiness,
+    probe: Probe,
+    /// Whether the answer is at hand without asking another process.
+    is_local: bool,
+}
+
+impl Watched {
+    /// `pool` is the pool of this process, if it has one.
+    pub(crate) fn new(config: &Config, pool: Option<&Pool>) -> anyhow::Result<Self> {
+        let places = &config.places;
+        let has_edge = matches!(config.role, Role::All | Role::Gateway);
+        let (probe, is_local): (Probe, bool) = if has_edge && places.warp_chat != Place::Local {
+            let words = "the chat service says that no chat can be served now";
+            let otherwise = Failure::new(ErrorReason::NoCredentialAvailable, words);
+            (of_service(endpoint::remote(&places.warp_chat)?, WARP_CHAT, otherwise), false)
+        } else if let Some(pool) = pool.cloned() {
+            let ask = move || {
+                let pool = pool.clone();
+                Box::pin(async move { can_lease(&pool.status().await.map_err(Failure::from)?) }) as _
+            };
+            (Arc::new(ask), true)
+        } else if matches!(config.role, Role::All | Role::WarpChat) {
+            let words = "the pool says that no credential can be leased now";
+            let otherwise = Failure::new(ErrorReason::NoCredentialAvailable, words);
+            (of_service(endpoint::remote(&places.token_pool)?, LEASES, otherwise), false)
+        } else {
+            (Arc::new(|| Box::pin(std::future::ready(Ok(()))) as _), true)
+        };
+        Ok(Self { readiness: Readiness::default(), probe, is_local })
+    }
+
+    /// Asks for the first time, where that takes no other process: who looks at once gets a true answer.
+    pub(crate) async fn begin(&self, health: &Health) {
+        if self.is_local {
+            let answer = (self.probe)().await;
+            tell(health, &answer).await;
+            self.readiness.set(answer);
+        } else {
+            tell(health, &self.readiness.get()).await;
+        }
+    }
+
+    /// Asks again and again until `stop`.
+    pub(crate) async fn keep(self, health: Option<Health>, stop: CancellationToken) {
+        let hear = move |answer| {
+            let health = health.clone();
+            Box::pin(async move {
+                if let Some(health) = health {
+                    tell(&health, &answer).await;
+                }
+            }) as _
+        };
+        self.readiness.keep(self.probe, stop, Arc::new(hear)).await;
+    }
+}
+
+/// Services that can be asked serve, whatever else is missing: what they say then is clearer than silence. Only chats and
+/// leases are more than that.
+async fn tell(health: &Health, answer: &Result<(), Failure>) {
+    let has_store = !answer.as_ref().is_err_and(|failure| failure.reason == ErrorReason::StoreUnavailable);
+    for (name, serving) in [(LEASES, answer.is_ok()), (WARP_CHAT, answer.is_ok()), (TOKEN_POOL, has_store)] {
+        health.set(name, serving).await;
+    }
+}
+
+/// Whether a credential can be leased, now or as soon as a slot of it is free.
+fn can_lease(status: &PoolStatus) -> Result<(), Failure> {
+    if status.tiers.iter().any(|tier| tier.active > 0) {
+        return Ok(());
+    }
+    let count = |of: fn(&warp2api_token_pool::view::TierStatus) -> usize| -> usize {
+        status.tiers.iter().map(of).sum()
+    };
+    let states = [
+        (count(|tier| tier.cooling_down), "cool down"),
+        (count(|tier| tier.exhausted), "have no quota left"),
+        (count(|tier| tier.disabled), "are disabled"),
+        (count(|tier| tier.blocked), "are blocked"),
+    ];
+    let known: Vec<_> = states
+        .iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, state)| format!("{count} {state}"))
+        .collect();
+    let words = if known.is_empty() {
+        "no credential is configured".to_owned()
+    } else {
+        format!("no credential can be leased: {}", known.join(", "))
+    };
+    let wait = status.soonest_recovery.and_then(|time| time.duration_since(status.time).ok());
+    Err(Failure::new(ErrorReason::NoCredentialAvailable, words).with_retry_after(wait))
+}
