@@ -35,12 +35,61 @@ struct Shared {
     fetcher: Option<Fetcher>,
     warp_chat: WarpChatClient<GrpcEndpoint>,
     /// Responses that can be gone on after.
-    kept: Shelf,
+    kept: Arc<Shelf>,
     /// Where chats run, as far as it is known: told at the start, or by the first chat.
-    upstream: RwLock<Option<HeaderValue>>,
+    upstream: Arc<RwLock<Option<HeaderValue>>>,
 }
 
 impl Edge {
+    /// An edge in front of `warp_chat`. `upstream` is where chats run, if that is known from the start.
+    pub(crate) fn new(
+        config: GatewayConfig,
+        warp_chat: GrpcEndpoint,
+        upstream: Option<&str>,
+    ) -> Result<Self, FetcherError> {
+        let fetcher = Fetcher::new(&config)?;
+        let warp_chat = WarpChatClient::new(warp_chat)
+            .max_decoding_message_size(MAX_MESSAGE_BYTES)
+            .max_encoding_message_size(MAX_MESSAGE_BYTES);
+        let upstream = upstream.and_then(|name| HeaderValue::from_str(name).ok());
+        let (kept, upstream) = (Arc::new(Shelf::new(config.responses)), Arc::new(RwLock::new(upstream)));
+        Ok(Self(Arc::new(Shared { config, fetcher, warp_chat, kept, upstream })))
+    }
+
+    /// The same edge with other settings: what it keeps is shared.
+    pub(crate) fn with_config(&self, config: GatewayConfig) -> Result<Self, FetcherError> {
+        let fetcher = Fetcher::new(&config)?;
+        let Shared { warp_chat, kept, upstream, .. } = &*self.0;
+        let (warp_chat, kept, upstream) = (warp_chat.clone(), kept.clone(), upstream.clone());
+        Ok(Self(Arc::new(Shared { config, fetcher, warp_chat, kept, upstream })))
+    }
+
+    /// The routes of the edge.
+    pub(crate) fn routes(self) -> Router {
+        let edge = self;
+        // With and without `/v1`, with and without a slash at the end: clients disagree on what a base URL is.
+        let mut api = Router::new();
+        for row in TABLE {
+            for root in ["/v1", ""] {
+                api = api.route(&format!("{root}{}", row.path), (row.methods)());
+                if !row.path.contains("{*") {
+                    api = api.route(&format!("{root}{}/", row.path), (row.methods)());
+                }
+            }
+        }
+        let api = api.route_layer(middleware::from_fn_with_state(edge.clone(), admit));
+        Router::new()
+            .route("/", get(health::health))
+            .route("/healthz", get(health::health))
+            .merge(api)
+            .fallback(no_such_route)
+            .method_not_allowed_fallback(no_such_method)
+            .layer(middleware::from_fn_with_state(edge.clone(), name_upstream))
+            .with_state(edge)
+            // Outermost, so that every answer has one, errors included.
+            .layer(middleware::from_fn(request_id::settle))
+    }
+
     pub(crate) fn config(&self) -> &GatewayConfig {
         &self.0.config
     }
@@ -74,47 +123,6 @@ impl Edge {
     fn known_upstream(&self) -> Option<HeaderValue> {
         self.0.upstream.read().ok().and_then(|upstream| upstream.clone())
     }
-}
-
-/// The edge as a router. `upstream` is where chats run, if that is known from the start.
-///
-/// # Errors
-/// When images are to be fetched and TLS cannot be set up.
-pub fn router(
-    config: GatewayConfig,
-    warp_chat: GrpcEndpoint,
-    upstream: Option<&str>,
-) -> Result<Router, FetcherError> {
-    let fetcher = Fetcher::new(&config)?;
-    let warp_chat = WarpChatClient::new(warp_chat)
-        .max_decoding_message_size(MAX_MESSAGE_BYTES)
-        .max_encoding_message_size(MAX_MESSAGE_BYTES);
-    let upstream = RwLock::new(upstream.and_then(|name| HeaderValue::from_str(name).ok()));
-    let kept = Shelf::new(config.responses);
-    let edge = Edge(Arc::new(Shared { config, fetcher, warp_chat, kept, upstream }));
-
-    // With and without `/v1`, with and without a slash at the end: clients disagree on what a base URL is.
-    let mut api = Router::new();
-    for row in TABLE {
-        for root in ["/v1", ""] {
-            api = api.route(&format!("{root}{}", row.path), (row.methods)());
-            if !row.path.contains("{*") {
-                api = api.route(&format!("{root}{}/", row.path), (row.methods)());
-            }
-        }
-    }
-    let api = api.route_layer(middleware::from_fn_with_state(edge.clone(), admit));
-    let router = Router::new()
-        .route("/", get(health::health))
-        .route("/healthz", get(health::health))
-        .merge(api)
-        .fallback(no_such_route)
-        .method_not_allowed_fallback(no_such_method)
-        .layer(middleware::from_fn_with_state(edge.clone(), name_upstream))
-        .with_state(edge)
-        // Outermost, so that every answer has one, errors included.
-        .layer(middleware::from_fn(request_id::settle));
-    Ok(router)
 }
 
 /// Lets a request in, or not, before its body is looked at.

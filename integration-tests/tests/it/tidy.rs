@@ -10,7 +10,7 @@ use std::process::Command;
 use prost_reflect::DescriptorPool;
 use serde_json::Value;
 use warp2api_proto::FILE_DESCRIPTOR_SET;
-use warp2api_server::settings::TABLE;
+use warp2api_server::settings::{RELOADED, TABLE};
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
@@ -270,13 +270,18 @@ fn configuration() -> String {
     let mut text = format!(
         "# Settings\n\n{HOW}\n\nA flag beats the environment, the environment beats `.env` in the working directory, `.env` \
          beats the config file (`--config FILE` or `W2A_CONFIG`, TOML with the keys below). All mistakes are told at once. \
-         `warp2api config` prints what would be used.\n\n\
-         | key | flag | environment | meaning |\n| --- | --- | --- | --- |\n"
+         `warp2api config` prints what would be used; `warp2api config --check` only says whether it is right.\n\n\
+         Settings with `yes` under *live* are taken over by a running process, on SIGHUP and when the config file or `.env` \
+         changes; requests that have begun keep what they began with. Others want a restart, and the log says so. Settings \
+         that are wrong are refused whole, and the old ones stay in use.\n\n\
+         | key | flag | environment | live | meaning |\n| --- | --- | --- | --- | --- |\n"
     );
     for setting in TABLE {
         let flag = setting.key.replace('_', "-");
         let meaning = setting.about.split_whitespace().collect::<Vec<_>>().join(" ");
-        writeln!(text, "| `{}` | `--{flag}` | `{}` | {meaning} |", setting.key, setting.env).unwrap();
+        let live = if RELOADED.contains(&setting.key) { "yes" } else { "" };
+        writeln!(text, "| `{}` | `--{flag}` | `{}` | {live} | {meaning} |", setting.key, setting.env)
+            .unwrap();
     }
     text
 }

@@ -8,6 +8,7 @@
 //! - [`deadline`]: the layer that makes deadlines hold in process as they do over a socket.
 //! - [`keep_alive`]: when a streamed body gives a sign of life.
 //! - [`last_call`]: what runs out of time ends with a word. [`readiness`]: whether new work can be taken on.
+//! - [`live`]: a value that is replaced as a whole.
 //! - [`origin`]: web pages that a browser sends requests for. [`page`]: pages of a list.
 //! - [`plain_status`]: gives what the gRPC framework itself refuses a reason like all others.
 //! - [`reason`]: the one place that knows which gRPC code and details a failure has ([`Failure`]).
@@ -27,6 +28,7 @@ pub mod http_endpoint;
 pub mod keep_alive;
 pub mod last_call;
 pub mod listener;
+pub mod live;
 pub mod origin;
 pub mod page;
 pub mod plain_status;
@@ -45,6 +47,7 @@ pub use guard::{Caller, Guard};
 pub use http_endpoint::{HttpBody, HttpEndpoint};
 pub use keep_alive::KeepAlive;
 pub use last_call::LastCallLayer;
+pub use live::Live;
 pub use readiness::Readiness;
 pub use reason::{Failure, Violation};
 pub use transport_error::TransportError;

@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 use warp2api_codec::CodecService;
+use warp2api_gateway::Gateway;
 use warp2api_proto::FILE_DESCRIPTOR_SET;
 use warp2api_proto::codec::v1::codec_server::CodecServer;
 use warp2api_proto::token_pool::v1::token_pool_server::TokenPoolServer;
@@ -16,10 +17,10 @@ use warp2api_rpc::endpoint::{self, Place};
 use warp2api_rpc::listener::{Address, Listener};
 use warp2api_rpc::serve::{ServeConfig, Shutdown, serve};
 use warp2api_rpc::server::{GrpcServer, Health};
-use warp2api_rpc::{GrpcEndpoint, Guard, MAX_MESSAGE_BYTES, Readiness};
+use warp2api_rpc::{GrpcEndpoint, Guard, Live, MAX_MESSAGE_BYTES, Readiness};
 use warp2api_token_pool::view::PoolStatus;
 use warp2api_token_pool::{Accounts, Pool, Store, TokenPoolService};
-use warp2api_warp_chat::{Feed, WarpChatService};
+use warp2api_warp_chat::WarpChatService;
 
 use crate::config::{Config, Role, UpstreamChoice};
 use crate::ready::{self, Watched};
@@ -35,7 +36,8 @@ pub struct App {
     bridge: Option<(Listener, axum::Router, Health)>,
     upstream: Option<(Listener, axum::Router)>,
     pool: Option<(Accounts, PoolStatus)>,
-    feed: Option<Feed>,
+    chat: Option<WarpChatService>,
+    gateway: Option<Gateway>,
     watched: Watched,
     shutdown: Shutdown,
 }
@@ -91,11 +93,12 @@ impl App {
             pool = Some((accounts, status));
         }
         let mut chat_endpoint = None;
-        let mut feed = None;
+        let mut chat = None;
+        let mut gateway = None;
         if role == Role::WarpChat || role == Role::All && config.places.warp_chat == Place::Local {
             let pool = here_or_there(pool_endpoint, &config.places.token_pool)?;
             let service = WarpChatService::new(config.chat.clone(), http, pool, shutdown.tasks.clone())?;
-            feed = Some(service.feed().clone());
+            chat = Some(service.clone());
             let server = WarpChatServer::new(service)
                 .max_decoding_message_size(MAX_MESSAGE_BYTES)
                 .max_encoding_message_size(MAX_MESSAGE_BYTES);
@@ -119,7 +122,9 @@ impl App {
                 let known = chat_endpoint.is_some().then_some(config.chat.upstream_label.as_str());
                 let chat = here_or_there(chat_endpoint, &config.places.warp_chat)?;
                 let chat = endpoint::until(chat, shutdown.last_call.clone());
-                let router = warp2api_gateway::router(config.gateway.clone(), chat, known)?;
+                let edge = Gateway::new(config.gateway.clone(), chat, known)?;
+                let router = edge.router();
+                gateway = Some(edge);
                 let services = grpc.as_ref().map(Listener::local_address).transpose()?;
                 let signpost = services.as_ref().map(page::signpost).unwrap_or_default();
                 Some((listener, router.merge(signpost)))
@@ -161,7 +166,7 @@ impl App {
         if let Some((.., health)) = &bridge {
             watched.begin(health).await;
         }
-        Ok(Self { config, edge, bridge, upstream, pool, feed, watched, shutdown })
+        Ok(Self { config, edge, bridge, upstream, pool, chat, gateway, watched, shutdown })
     }
 
     /// Where the house will listen.
@@ -193,7 +198,7 @@ impl App {
 
     /// Opens the doors.
     pub fn spawn(self) -> Running {
-        let Self { config, edge, bridge, upstream, pool, feed, watched, shutdown } = self;
+        let Self { config, edge, bridge, upstream, pool, chat, gateway, watched, shutdown } = self;
         let accounts = pool.map(|(accounts, _)| accounts);
         let tasks = &shutdown.tasks;
         let background = CancellationToken::new();
@@ -212,8 +217,8 @@ impl App {
         let pool = accounts.map(|accounts| accounts.pool().clone());
         let (readiness, leaving) = (watched.readiness.clone(), CancellationToken::new());
         let watching = tasks.spawn(watched.keep(health.clone(), leaving.clone()));
-        let (window, timeout) = (config.drain_window, config.drain_timeout);
-        Running { shutdown, background, readiness, leaving, watching, health, pool, feed, window, timeout }
+        let patience = Live::new(Patience::from(&config));
+        Running { shutdown, background, readiness, leaving, watching, health, pool, chat, gateway, patience }
     }
 }
 
@@ -228,9 +233,22 @@ pub struct Running {
     watching: tokio::task::JoinHandle<()>,
     health: Option<Health>,
     pool: Option<Pool>,
-    feed: Option<Feed>,
+    chat: Option<WarpChatService>,
+    gateway: Option<Gateway>,
+    patience: Live<Patience>,
+}
+
+/// How long a stop may take.
+#[derive(Debug, Clone, Copy)]
+struct Patience {
     window: Duration,
     timeout: Duration,
+}
+
+impl From<&Config> for Patience {
+    fn from(config: &Config) -> Self {
+        Self { window: config.drain_window, timeout: config.drain_timeout }
+    }
 }
 
 impl Running {
@@ -243,6 +261,7 @@ impl Running {
     /// The first two are over as soon as `hurry` is ready.
     pub async fn drain(self, hurry: impl Future<Output = ()>) -> bool {
         let mut hurry = std::pin::pin!(hurry);
+        let Patience { window, timeout } = *self.patience.get();
         self.leaving.cancel();
         // Nothing it has under way can say that all is well after this.
         drop(self.watching.await);
@@ -251,18 +270,18 @@ impl Running {
             health.set_not_serving().await;
         }
         let mut in_a_hurry = tokio::select! {
-            () = tokio::time::sleep(self.window) => false,
+            () = tokio::time::sleep(window) => false,
             () = hurry.as_mut() => true,
         };
         // Watches never end by themselves.
-        self.feed.iter().for_each(Feed::close);
+        self.chat.iter().for_each(|chat| chat.feed().close());
         self.shutdown.drain.cancel();
         self.background.cancel();
         self.shutdown.tasks.close();
         if !in_a_hurry {
             in_a_hurry = tokio::select! {
                 () = self.shutdown.tasks.wait() => false,
-                () = tokio::time::sleep(self.timeout) => true,
+                () = tokio::time::sleep(timeout) => true,
                 () = hurry => true,
             };
         }
@@ -277,6 +296,21 @@ impl Running {
             pool.close().await;
         }
         !in_a_hurry
+    }
+
+    /// Goes on with what of `config` is not settled at the start. Requests that have begun keep what they began with.
+    ///
+    /// # Errors
+    /// When it cannot be used; nothing has changed then.
+    pub fn reconfigure(&self, config: &Config) -> anyhow::Result<()> {
+        if let Some(gateway) = &self.gateway {
+            gateway.reconfigure(config.gateway.clone())?;
+        }
+        if let Some(chat) = &self.chat {
+            chat.reconfigure(&config.chat);
+        }
+        self.patience.set(Patience::from(config));
+        Ok(())
     }
 
     /// Whether it can serve.

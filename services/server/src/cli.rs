@@ -39,13 +39,24 @@ pub enum Command {
     /// The embedded upstream on a port of its own.
     Upstream,
     /// Prints the settings as they would be used, secrets hidden.
-    Config,
+    Config(ConfigArgs),
     /// Turns the JSON of a message of the upstream's schema into its bytes.
     Encode(EncodeArgs),
     /// Turns the bytes of a message, or a recorded stream of them, into JSON.
     Decode(DecodeArgs),
     /// Lists the message types of the upstream's schema, or shows one.
     Types(TypesArgs),
+}
+
+/// How `config` looks at the settings.
+#[derive(Debug, clap::Args)]
+pub struct ConfigArgs {
+    /// Only says whether they are right: exit code 0, or 64 and every mistake with its place.
+    #[arg(long)]
+    pub check: bool,
+    /// The command that is to use them.
+    #[arg(long, value_enum, default_value = "all")]
+    pub role: Role,
 }
 
 impl Command {
@@ -58,7 +69,7 @@ impl Command {
             Self::Codec => Role::Codec,
             Self::TokenPool => Role::TokenPool,
             Self::Upstream => Role::Upstream,
-            Self::Config | Self::Encode(_) | Self::Decode(_) | Self::Types(_) => return None,
+            Self::Config(_) | Self::Encode(_) | Self::Decode(_) | Self::Types(_) => return None,
         })
     }
 

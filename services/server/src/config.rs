@@ -17,6 +17,7 @@ use crate::config::exchange::ExchangeSettings;
 pub use crate::config::exchange::TokenUrl;
 use crate::read::{Problems, Reader};
 use crate::settings::Settings;
+use crate::sources::Origins;
 use crate::store::StoreConfig;
 
 mod exchange;
@@ -27,7 +28,7 @@ const WARP_URL: &str = "https://app.warp.dev";
 const EMBEDDED_URL: &str = "http://embedded.invalid";
 
 /// Which rooms of the house a process opens.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Role {
     /// All services and the edge.
     All,
@@ -123,7 +124,15 @@ impl Config {
     /// # Errors
     /// Every mistake, each with the setting it is in.
     pub fn resolve(role: Role, settings: Settings) -> Result<Self, Problems> {
-        let mut read = Reader::new(settings);
+        Self::resolve_from(role, settings, Origins::default())
+    }
+
+    /// The same for settings of which it is known where they were written.
+    ///
+    /// # Errors
+    /// Every mistake, each with the setting it is in and its place.
+    pub fn resolve_from(role: Role, settings: Settings, origins: Origins) -> Result<Self, Problems> {
+        let mut read = Reader::new(settings, origins);
         let credentials = credentials(&mut read);
         let for_show = read.settings.upstream.as_deref() == Some("embedded");
         let has_pool = matches!(role, Role::All | Role::TokenPool);

@@ -2,6 +2,7 @@
 //!
 //! - [`cli`]: the command line. [`sources`]: where settings come from. [`settings`]: what they are called.
 //! - [`config`]: what they mean, checked all at once. `read` helps.
+//! - [`reload`]: settings that change while it runs.
 //! - [`store`]: where the pool is kept.
 //! - [`app`]: builds the house for a role, binds its ports, runs it and brings it down.
 //! - [`tools`]: the commands that convert and end.
@@ -17,6 +18,7 @@ mod page;
 mod pool;
 mod read;
 mod ready;
+pub mod reload;
 pub mod settings;
 pub mod signals;
 pub mod sources;

@@ -4,10 +4,12 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 use warp2api_server::app::App;
-use warp2api_server::cli::{Cli, Command};
+use warp2api_server::cli::{Cli, Command, ConfigArgs};
 use warp2api_server::config::{Config, Role};
-use warp2api_server::settings::Settings;
-use warp2api_server::{banner, signals, sources, telemetry};
+use warp2api_server::reload::Reloader;
+use warp2api_server::settings::{self, Settings};
+use warp2api_server::sources::{Gathered, Sources};
+use warp2api_server::{banner, signals, telemetry};
 
 /// The exit code of a program that was told something it cannot use (`EX_USAGE` of BSD's sysexits).
 const USAGE: u8 = 64;
@@ -17,34 +19,46 @@ fn main() -> ExitCode {
     if let Some(tool) = cli.command.as_ref().and_then(Command::tool) {
         return tool.run();
     }
-    let settings = match sources::gather(cli.settings, cli.config) {
-        Ok(settings) => settings,
+    let sources = Sources::new(cli.settings, cli.config);
+    let Gathered { settings, origins, strangers } = match sources.gather() {
+        Ok(gathered) => gathered,
         Err(error) => return fail(USAGE, &error.into()),
     };
     if let Err(error) = telemetry::start(&settings) {
         return fail(USAGE, &anyhow::anyhow!(error));
     }
     let command = cli.command.unwrap_or(Command::Serve);
-    let Some(role) = command.role() else { return show_config(settings) };
-    let config = match Config::resolve(role, settings) {
+    let role = match &command {
+        Command::Config(args) => args.role,
+        other => other.role().unwrap_or(Role::All),
+    };
+    let config = match Config::resolve_from(role, settings.clone(), origins) {
         Ok(config) => config,
         Err(problems) => return fail(USAGE, &problems.into()),
     };
+    if let Command::Config(args) = command {
+        show_config(&args, &settings, &config, &strangers);
+        return ExitCode::SUCCESS;
+    }
+    let reloader = Reloader::new(sources, role, settings);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return fail(1, &error.into()),
     };
-    match runtime.block_on(run(config)) {
+    match runtime.block_on(run(config, reloader)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(1, &error),
     }
 }
 
-async fn run(config: Config) -> anyhow::Result<()> {
+async fn run(config: Config, reloader: Reloader) -> anyhow::Result<()> {
     let app = Box::pin(App::build(config)).await?;
     println!("{}", banner::text(&app, &app.addresses()?));
     let running = app.spawn();
-    signals::stop().await;
+    tokio::select! {
+        () = signals::stop() => {}
+        () = reloader.run(&running) => {}
+    }
     eprintln!("stopping: open streams may finish; once more to stop at once");
     if !running.drain(signals::stop()).await {
         eprintln!("stopped before everything had finished");
@@ -52,14 +66,16 @@ async fn run(config: Config) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn show_config(settings: Settings) -> ExitCode {
-    let shown = format!("{settings:#?}");
-    match Config::resolve(Role::All, settings) {
-        Ok(config) => {
-            println!("written: {shown}\nresolved: {config:#?}");
-            ExitCode::SUCCESS
-        }
-        Err(problems) => fail(USAGE, &problems.into()),
+fn show_config(args: &ConfigArgs, settings: &Settings, config: &Config, strangers: &[String]) {
+    for name in strangers {
+        let hint = settings::nearest(name.trim_start_matches("W2A_"))
+            .map(|near| format!("; did you mean `{near}`?"));
+        eprintln!("warp2api: {name} is in the environment and no setting{}", hint.unwrap_or_default());
+    }
+    if args.check {
+        println!("the settings are right: {} of them are written", settings.written().len());
+    } else {
+        println!("written: {settings:#?}\nresolved: {config:#?}");
     }
 }
 

@@ -5,6 +5,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use crate::settings::{Settings, TABLE};
+use crate::sources::Origins;
 
 /// The longest span that is taken. Much longer ones lead to times that cannot be represented.
 const MAX_SECONDS: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
@@ -17,12 +18,13 @@ pub struct Problems(pub Vec<String>);
 /// Settings being read.
 pub(crate) struct Reader {
     pub(crate) settings: Settings,
+    origins: Origins,
     problems: Vec<String>,
 }
 
 impl Reader {
-    pub(crate) fn new(settings: Settings) -> Self {
-        Self { settings, problems: Vec::new() }
+    pub(crate) fn new(settings: Settings, origins: Origins) -> Self {
+        Self { settings, origins, problems: Vec::new() }
     }
 
     /// The result if nothing was wrong.
@@ -33,9 +35,10 @@ impl Reader {
     /// Notes what is wrong with the setting `key`. The words must not hold its value if that is a secret.
     pub(crate) fn problem(&mut self, key: &str, words: impl Display) {
         let env = TABLE.iter().find(|described| described.key == key).map(|described| described.env);
-        self.problems.push(match env {
-            Some(env) => format!("{key} ({env}): {words}"),
-            None => format!("{key}: {words}"),
+        self.problems.push(match (env, self.origins.of(key)) {
+            (Some(env), Some(origin)) => format!("{key} ({env}, from {origin}): {words}"),
+            (Some(env), None) => format!("{key} ({env}): {words}"),
+            (None, _) => format!("{key}: {words}"),
         });
     }
 

@@ -34,6 +34,17 @@ macro_rules! settings {
                 Self { $($name: variable($env).filter(|value| !value.is_empty()),)+ }
             }
 
+            /// The settings that `value` knows, by their keys.
+            pub fn from_keys(value: impl Fn(&str) -> Option<String>) -> Self {
+                Self { $($name: value(stringify!($name)).filter(|value| !value.is_empty()),)+ }
+            }
+
+            /// These settings, but for `keys`, which are as in `other`.
+            #[must_use]
+            pub fn with(self, keys: &[&str], other: &Self) -> Self {
+                Self { $($name: if keys.contains(&stringify!($name)) { other.$name.clone() } else { self.$name },)+ }
+            }
+
             /// These settings, and those of `weaker` where these say nothing.
             #[must_use]
             pub fn or(self, weaker: Self) -> Self {
@@ -48,6 +59,32 @@ macro_rules! settings {
             }
         }
     };
+}
+
+/// The settings that a running process takes over when they change. All others are settled at the start.
+pub const RELOADED: &[&str] = &[
+    "api_token",
+    "max_body_bytes",
+    "fetch_images",
+    "keepalive",
+    "keepalive_form",
+    "on_quota",
+    "history",
+    "tool_form",
+    "server_preamble",
+    "first_event_timeout",
+    "event_gap_timeout",
+    "drain_window",
+    "drain_timeout",
+];
+
+/// The setting that was probably meant by `written`.
+pub fn nearest(written: &str) -> Option<&'static str> {
+    let written = written.to_ascii_lowercase().replace('-', "_");
+    let by_variable = TABLE.iter().find(|described| described.env.eq_ignore_ascii_case(&written));
+    let far = |key: &&str| strsim::damerau_levenshtein(key, &written);
+    let by_key = || TABLE.iter().map(|described| described.key).min_by_key(far).filter(|key| far(key) <= 3);
+    by_variable.map(|described| described.key).or_else(by_key)
 }
 
 /// What a setting is called and what it means.
@@ -271,6 +308,25 @@ mod tests {
         let error = toml::from_str::<Settings>("prot = 1").unwrap_err().to_string();
 
         assert!(error.contains("prot"), "{error}");
+    }
+
+    #[test]
+    fn what_was_meant_is_found_by_a_few_letters_or_by_its_variable() {
+        for (written, meant) in [
+            ("prot", Some("port")),
+            ("drain-timout", Some("drain_timeout")),
+            ("W2A_KEEPALIVE_FORM", Some("keepalive_form")),
+            ("nothing_of_the_kind", None),
+        ] {
+            assert_eq!(nearest(written), meant, "{written}");
+        }
+    }
+
+    #[test]
+    fn what_is_reloaded_is_a_setting() {
+        for key in RELOADED {
+            assert!(TABLE.iter().any(|described| described.key == *key), "{key}");
+        }
     }
 
     #[test]

@@ -21,3 +21,39 @@ pub async fn stop() {
         std::future::pending::<()>().await;
     }
 }
+
+/// The times the program is told to read its settings again: SIGHUP, where there is one. In a terminal that signal says
+/// that the terminal is gone, and ends the program as it always does.
+#[derive(Debug)]
+pub struct Hangups {
+    #[cfg(unix)]
+    signals: Option<tokio::signal::unix::Signal>,
+}
+
+impl Hangups {
+    /// Listens from now on.
+    #[must_use]
+    #[expect(clippy::new_without_default, reason = "it takes a signal over, which no default should")]
+    pub fn new() -> Self {
+        #[cfg(unix)]
+        {
+            use std::io::IsTerminal as _;
+            use tokio::signal::unix::{SignalKind, signal};
+            let wanted = !std::io::stdin().is_terminal();
+            Self { signals: wanted.then(|| signal(SignalKind::hangup()).ok()).flatten() }
+        }
+        #[cfg(not(unix))]
+        Self {}
+    }
+
+    /// Waits for the next one.
+    pub async fn next(&mut self) {
+        #[cfg(unix)]
+        if let Some(signals) = &mut self.signals
+            && signals.recv().await.is_some()
+        {
+            return;
+        }
+        std::future::pending().await
+    }
+}

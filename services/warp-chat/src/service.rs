@@ -20,10 +20,10 @@ use warp2api_proto::warp_chat::v1::{
     StreamChatRequest, Tool, ToolChoice, WatchExchangesRequest,
 };
 use warp2api_proto::{opaque, value};
-use warp2api_rpc::{CallContext, Failure, GrpcEndpoint, HttpEndpoint, MAX_MESSAGE_BYTES};
+use warp2api_rpc::{CallContext, Failure, GrpcEndpoint, HttpEndpoint, Live, MAX_MESSAGE_BYTES};
 
 use crate::arrange::arrange;
-use crate::config::ChatConfig;
+use crate::config::{ChatConfig, Clocks};
 use crate::conversation;
 use crate::exchange::{self, About, Exchange, Feed, Watch, Wish};
 use crate::lease::{Lender, Wanted};
@@ -42,7 +42,7 @@ const COLLECTION: &str = "chatModels/";
 /// The service.
 #[derive(Debug, Clone)]
 pub struct WarpChatService {
-    turns: Arc<Turns>,
+    turns: Live<Turns>,
     models: Arc<Models>,
     conversations: Conversations,
     feed: Feed,
@@ -68,7 +68,7 @@ impl WarpChatService {
         let conversations = Conversations::new(config.resume);
         let feed = Feed::new(config.feed);
         let turns = Turns { config: Arc::new(config), upstream, lender };
-        Ok(Self { turns: Arc::new(turns), models: Arc::new(Models::built_in()), conversations, feed })
+        Ok(Self { turns: Live::new(turns), models: Arc::new(Models::built_in()), conversations, feed })
     }
 
     /// What operators get to see of exchanges.
@@ -76,9 +76,29 @@ impl WarpChatService {
         &self.feed
     }
 
-    fn begin(&self, context: &CallContext, about: About) -> Exchange {
+    /// Goes on with other rules for turns: history, tools, quota, the preamble, the clocks of an answer. Turns that have
+    /// begun keep theirs. Everything else, such as where the upstream is, is settled at the start.
+    pub fn reconfigure(&self, config: &ChatConfig) {
+        let Turns { config: settled, upstream, lender } = &*self.turns.get();
+        let clocks = Clocks { lifetime: settled.clocks.lifetime, ..config.clocks };
+        let config = ChatConfig {
+            history: config.history,
+            tools: config.tools,
+            on_quota: config.on_quota,
+            server_preamble: config.server_preamble,
+            clocks,
+            ..ChatConfig::clone(settled)
+        };
+        self.turns.set(Turns {
+            config: Arc::new(config),
+            upstream: upstream.clone(),
+            lender: lender.clone(),
+        });
+    }
+
+    fn begin(&self, turns: &Turns, context: &CallContext, about: About) -> Exchange {
         let (request_id, trace_id) = (context.request_id(), context.trace_id());
-        let upstream = &self.turns.config.upstream_label;
+        let upstream = &turns.config.upstream_label;
         self.feed.begin(about.along_with(
             request_id.unwrap_or_default(),
             trace_id.unwrap_or_default(),
@@ -86,7 +106,7 @@ impl WarpChatService {
         ))
     }
 
-    fn prepare(&self, chat: StreamChatRequest) -> Result<Prepared, Failure> {
+    fn prepare(&self, config: &ChatConfig, chat: StreamChatRequest) -> Result<Prepared, Failure> {
         let limiter = chat.limits.clone();
         // Once for the checks; each attempt has its own.
         Limiter::new(limiter.clone())?;
@@ -94,7 +114,6 @@ impl WarpChatService {
         let parsed = conversation::parse(chat.messages)?;
         let delivery = warp2api_proto::warp_chat::v1::Delivery::try_from(chat.delivery)
             .map_err(|_| Failure::invalid("delivery", "is not a known value"))?;
-        let config = &self.turns.config;
         let asked = chat.model.strip_prefix(COLLECTION).unwrap_or(&chat.model);
         let model = self.models.resolve(asked, &chat.reasoning_effort).to_owned();
         let context = request::Context {
@@ -143,8 +162,9 @@ impl WarpChat for WarpChatService {
     ) -> Result<Response<Self::StreamChatStream>, Status> {
         let context = CallContext::from_metadata(request.metadata(), Instant::now());
         let chat = request.into_inner();
-        let exchange = self.begin(&context, About::chat(&chat));
-        let prepared = self.prepare(chat).inspect_err(|failure| exchange.failed(failure))?;
+        let turns = self.turns.get();
+        let exchange = self.begin(&turns, &context, About::chat(&chat));
+        let prepared = self.prepare(&turns.config, chat).inspect_err(|failure| exchange.failed(failure))?;
         let Prepared { message, keeping, limiter, delivery, started } = prepared;
         let wanted = keeping.as_ref().map_or_else(Wanted::default, |keeping| Wanted {
             preferred: keeping.credential().to_owned(),
@@ -163,7 +183,7 @@ impl WarpChat for WarpChatService {
             let projection = KeptChat { chat, recorder: recorder.map(Box::new) };
             Sending { message, projection, resumed }
         };
-        let stream = self.turns.clone().open(context, wanted, exchange, plan).await?;
+        let stream = turns.open(context, wanted, exchange, plan).await?;
         Ok(Response::new(stream))
     }
 
@@ -174,7 +194,8 @@ impl WarpChat for WarpChatService {
         let context = CallContext::from_metadata(request.metadata(), Instant::now());
         let message = request.into_inner().bytes;
         let decoded = warp::Request::decode(message.clone());
-        let exchange = self.begin(&context, About::warp(decoded.as_ref().ok(), message.len()));
+        let turns = self.turns.get();
+        let exchange = self.begin(&turns, &context, About::warp(decoded.as_ref().ok(), message.len()));
         if decoded.is_err() {
             let words = "the message is not a warp.multi_agent.v1.Request";
             let failure = Failure::new(ErrorReason::MalformedMessage, words);
@@ -185,7 +206,7 @@ impl WarpChat for WarpChatService {
             let projection = WarpProjection::default();
             Sending { message: message.clone(), projection, resumed: false }
         };
-        let stream = self.turns.clone().open(context, Wanted::default(), exchange, plan).await?;
+        let stream = turns.open(context, Wanted::default(), exchange, plan).await?;
         Ok(Response::new(stream))
     }
 

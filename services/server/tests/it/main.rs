@@ -11,6 +11,7 @@ mod postgres;
 mod program;
 #[path = "../../../token-pool/tests/it/proxy.rs"]
 mod proxy;
+mod reload;
 mod replicas;
 mod settings;
 #[cfg(unix)]
