@@ -33,8 +33,10 @@ pub struct Plan {
 /// What is known of an answer before it begins.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AnswerHead {
-    /// The id of the completion, for example `chatcmpl-` and something unique.
+    /// The id of the completion: `chatcmpl-` and what is unique.
     pub id: String,
+    /// What is unique about the answer.
+    pub unique: String,
     /// When the request came, in seconds since 1970.
     pub created: i64,
     /// The model as the caller named it. The answer names the one the service resolved it to, where it says so.
@@ -49,20 +51,20 @@ impl Plan {
     pub(super) fn head(self, stamp: Stamp) -> AnswerHead {
         let Self { model, include_usage, call_style } = self;
         let Stamp { unique, created } = stamp;
-        AnswerHead { id: format!("chatcmpl-{unique}"), created, model, include_usage, call_style }
+        AnswerHead { id: format!("chatcmpl-{unique}"), unique, created, model, include_usage, call_style }
     }
 }
 
 /// Gives the calls of an answer their places.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Calls {
     style: CallStyle,
     ids: CallIds,
 }
 
 impl Calls {
-    pub(super) fn new(style: CallStyle) -> Self {
-        Self { style, ..Self::default() }
+    pub(super) fn new(head: &AnswerHead) -> Self {
+        Self { style: head.call_style, ids: CallIds::of(&head.unique) }
     }
 
     /// The index and the id of the next call, or None where the caller's style has no room for it.
@@ -117,7 +119,8 @@ mod tests {
 
     #[test]
     fn the_older_style_has_room_for_one_call() {
-        let mut calls = Calls::new(CallStyle::Function);
+        let plan = Plan { model: String::new(), include_usage: false, call_style: CallStyle::Function };
+        let mut calls = Calls::new(&plan.head(Stamp { unique: "1".to_owned(), created: 0 }));
 
         assert!(calls.admit("a").is_some());
         assert!(calls.admit("b").is_none());

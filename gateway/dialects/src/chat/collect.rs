@@ -28,7 +28,7 @@ pub struct Collector {
 impl Collector {
     /// An answer of which nothing is known yet.
     pub fn new(head: AnswerHead) -> Self {
-        let calls = Calls::new(head.call_style);
+        let calls = Calls::new(&head);
         Self {
             head,
             begun: false,

@@ -40,7 +40,7 @@ enum State {
 impl ChunkStream {
     /// A stream of which nothing is written yet.
     pub fn new(head: AnswerHead) -> Self {
-        let calls = Calls::new(head.call_style);
+        let calls = Calls::new(&head);
         Self { head, prefix: Vec::new(), calls, usage: None, state: State::Waiting }
     }
 

@@ -25,8 +25,10 @@ pub struct Plan {
 /// What is known of an answer before it begins.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AnswerHead {
-    /// The id of the message, for example `msg_` and something unique.
+    /// The id of the message: `msg_` and what is unique.
     pub id: String,
+    /// What is unique about the answer.
+    pub unique: String,
     /// The model as the caller named it. The answer names the one the service resolved it to, where it says so.
     pub model: String,
     /// The upstream's ids of the calls in the conversation, which no call of the answer gets.
@@ -36,7 +38,7 @@ pub struct AnswerHead {
 impl Plan {
     pub(super) fn head(self, stamp: Stamp) -> AnswerHead {
         let Self { model, call_ids } = self;
-        AnswerHead { id: format!("msg_{}", stamp.unique), model, call_ids }
+        AnswerHead { id: format!("msg_{}", stamp.unique), unique: stamp.unique, model, call_ids }
     }
 }
 
@@ -54,8 +56,8 @@ pub(super) struct Call<'a> {
 pub(super) struct Calls(CallIds);
 
 impl Calls {
-    pub(super) fn new(taken: HashSet<String>) -> Self {
-        Self(CallIds::beside(taken))
+    pub(super) fn new(answer: &str, taken: HashSet<String>) -> Self {
+        Self(CallIds::beside(answer, taken))
     }
 
     /// Takes a call on.
@@ -148,19 +150,19 @@ mod tests {
 
     #[test]
     fn a_call_gets_an_id_that_no_other_in_the_conversation_has() {
-        let mut calls = Calls::new(HashSet::from(["a".to_owned()]));
+        let mut calls = Calls::new("x7", HashSet::from(["a".to_owned()]));
         let call = |id: &str| ToolCall { id: id.to_owned(), ..ToolCall::default() };
 
         let ids: Vec<_> = ["a", "b", "b", ""].map(|id| calls.admit(&call(id)).unwrap().id).into();
 
-        assert_eq!(ids, ["toolu_w2a_a_5f0", "toolu_w2a_b", "toolu_w2a_b_5f2", "toolu_w2a_call_5f3"]);
+        assert_eq!(ids, ["toolu_w2a_a_5f0", "toolu_w2a_b", "toolu_w2a_b_5f2", "toolu_w2a_call_5fx7_5f3"]);
     }
 
     #[test]
     fn a_call_without_an_object_is_no_call() {
         for arguments in ["[]", "7", "{", "{}{}", "x"] {
             let call = ToolCall { id: "a".into(), arguments_json: arguments.into(), ..ToolCall::default() };
-            let problem = Calls::new(HashSet::new()).admit(&call).unwrap_err();
+            let problem = Calls::new("x7", HashSet::new()).admit(&call).unwrap_err();
             assert_eq!(problem.reason, ErrorReason::UpstreamMalformed, "{arguments}");
         }
     }

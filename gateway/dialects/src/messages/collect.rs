@@ -27,14 +27,14 @@ pub struct Collector {
 impl Collector {
     /// An answer of which nothing is known yet.
     pub fn new(head: AnswerHead) -> Self {
-        let AnswerHead { id, model, call_ids } = head;
+        let AnswerHead { id, unique, model, call_ids } = head;
         Self {
             id,
             model,
             begun: false,
             held: Held::default(),
             content: Vec::new(),
-            calls: Calls::new(call_ids),
+            calls: Calls::new(&unique, call_ids),
             usage: Usage::default(),
             stop: None,
         }

@@ -44,11 +44,11 @@ enum State {
 impl EventStream {
     /// A stream of which nothing is written yet.
     pub fn new(head: AnswerHead) -> Self {
-        let AnswerHead { id, model, call_ids } = head;
+        let AnswerHead { id, unique, model, call_ids } = head;
         Self {
             id,
             model,
-            calls: Calls::new(call_ids),
+            calls: Calls::new(&unique, call_ids),
             usage: Usage::default(),
             blocks: 0,
             text_prefix: Vec::new(),

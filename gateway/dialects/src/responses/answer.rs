@@ -53,6 +53,7 @@ impl Audience for () {
 impl Answer {
     pub(super) fn new(plan: Plan, stamp: Stamp) -> Self {
         let Stamp { unique, created } = stamp;
+        let calls = CallIds::of(&unique);
         Self {
             id: format!("resp_{unique}"),
             created,
@@ -62,7 +63,7 @@ impl Answer {
             items: Vec::new(),
             open: false,
             cut: false,
-            calls: CallIds::default(),
+            calls,
             usage: None,
             end: None,
             held: Held::default(),

@@ -77,12 +77,15 @@ impl Writer for EventStream {
         }
     }
 
-    /// No event says nothing, so in place of a comment there is only the beginning, if that is still to come.
+    /// The event is `keepalive`: OpenAI sends it, and its clients pass over it, though its reference does not have it.
     fn keep_alive(&mut self, form: KeepAliveForm, out: &mut BytesMut) {
         match form {
             KeepAliveForm::Comment => out.put_slice(COMMENT),
-            KeepAliveForm::Chunk if !self.answer.begun && !self.closed => self.begin(out),
-            KeepAliveForm::Chunk => {}
+            KeepAliveForm::Chunk if self.closed => {}
+            KeepAliveForm::Chunk if !self.answer.begun => self.begin(out),
+            KeepAliveForm::Chunk => {
+                Frames { out, sequence: &mut self.sequence }.event("keepalive", 0, |_| {});
+            }
         }
     }
 }

@@ -19,6 +19,7 @@ fn accept(body: &str) -> Result<Accepted<Plan>, Rejection> {
 fn head() -> AnswerHead {
     AnswerHead {
         id: "chatcmpl-1".to_owned(),
+        unique: "1".to_owned(),
         created: 1_700_000_000,
         model: "gpt-5".to_owned(),
         include_usage: false,

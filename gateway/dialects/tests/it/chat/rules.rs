@@ -115,7 +115,7 @@ fn rule_5_ids_of_calls_are_unique_and_kept() {
         .iter()
         .filter_map(|chunk| chunk["choices"][0]["delta"]["tool_calls"][0]["id"].as_str())
         .collect();
-    assert_eq!(ids, ["a", "a_1", "call_2"]);
+    assert_eq!(ids, ["a", "a_1", "call_1_2"]);
 }
 
 #[test]

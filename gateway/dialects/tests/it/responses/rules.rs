@@ -141,12 +141,12 @@ fn ids_of_calls_are_unique() {
 
     let output = last(&events)["output"].as_array().unwrap();
     let ids: Vec<_> = output.iter().map(|item| item["call_id"].as_str().unwrap()).collect();
-    assert_eq!(ids, ["a", "a_1", "call_2"]);
+    assert_eq!(ids, ["a", "a_1", "call_1_2"]);
     assert_eq!(output[0]["arguments"], "{}");
 }
 
 #[test]
-fn a_sign_of_life_is_a_comment_or_the_beginning() {
+fn a_sign_of_life_is_a_comment_or_the_beginning_and_then_an_event_of_its_own() {
     let mut stream = plan(r#"{"input":"hi"}"#).writer(stamp());
     let mut out = BytesMut::new();
     stream.keep_alive(KeepAliveForm::Comment, &mut out);
@@ -154,12 +154,15 @@ fn a_sign_of_life_is_a_comment_or_the_beginning() {
 
     stream.keep_alive(KeepAliveForm::Chunk, &mut out);
     assert!(out.starts_with(b"event: response.created\n"));
-    let begun = out.len();
     stream.keep_alive(KeepAliveForm::Chunk, &mut out);
-    assert_eq!(out.len(), begun);
+    let event = b"event: keepalive\ndata: {\"type\":\"keepalive\",\"sequence_number\":2}\n\n";
+    assert!(out.ends_with(event), "{out:?}");
 
     stream.step(&response(finished(Stop)), &mut out).unwrap();
     stream.finish(Ok(()), &mut out);
+    let whole = out.len();
+    stream.keep_alive(KeepAliveForm::Chunk, &mut out);
+    assert_eq!(out.len(), whole, "a sign of life after the end");
     let (_, end) = strict::stream(&out).unwrap();
     assert_eq!(end, Ok(()));
 }

@@ -121,6 +121,7 @@ impl Reader {
             }
             "response.output_item.added" => self.added(event)?,
             "response.output_item.done" => self.item_done(event)?,
+            "keepalive" => keys(event, &["type", "sequence_number"], &[])?,
             _ => self.inside(name, event)?,
         }
         Ok(None)
