@@ -4,14 +4,20 @@ use std::time::Duration;
 
 use warp2api_dialects::KeepAliveForm;
 
-use crate::api_keys::ApiKeys;
+use crate::access::{AccessLimits, ApiKeys, KeptKeys, Origins};
 use crate::kept::KeptLimits;
 
 /// How the edge behaves.
 #[derive(Debug, Clone)]
 pub struct GatewayConfig {
-    /// Who may come in.
+    /// Who may come in: keys of the settings.
     pub api_keys: ApiKeys,
+    /// And keys that are kept in a file. Shared with whoever watches it.
+    pub kept_keys: KeptKeys,
+    /// How much they may do.
+    pub limits: AccessLimits,
+    /// Pages of other origins that browsers let use the edge.
+    pub origins: Origins,
     /// The largest request body in bytes.
     pub max_body_bytes: usize,
     /// How long a request body may take to arrive.
@@ -31,6 +37,13 @@ pub struct GatewayConfig {
     pub commit_after: Duration,
 }
 
+impl GatewayConfig {
+    /// Whether everybody may come in: no key was ever set.
+    pub fn is_open(&self) -> bool {
+        self.api_keys.is_empty() && self.kept_keys.never_had_any()
+    }
+}
+
 /// Where images may be fetched from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RemoteImages {
@@ -47,6 +60,9 @@ impl Default for GatewayConfig {
     fn default() -> Self {
         Self {
             api_keys: ApiKeys::default(),
+            kept_keys: KeptKeys::default(),
+            limits: AccessLimits::default(),
+            origins: Origins::default(),
             max_body_bytes: 32 * 1024 * 1024,
             body_timeout: Duration::from_secs(60),
             remote_images: RemoteImages::Off,

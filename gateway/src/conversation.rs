@@ -6,8 +6,6 @@ use warp2api_proto::error::v1::ErrorReason;
 use warp2api_proto::warp_chat::v1::stream_chat_response::Event;
 use warp2api_proto::warp_chat::v1::{Resume, StreamChatResponse};
 
-use crate::api_keys::ApiKeys;
-
 static NAME_HEADER: HeaderName = HeaderName::from_static("x-warp2api-conversation");
 static RESUMED_HEADER: HeaderName = HeaderName::from_static("x-warp2api-resumed");
 
@@ -34,9 +32,9 @@ impl Conversation {
     }
 
     /// What WarpChat is told: each key has conversations of its own.
-    pub(crate) fn resume(&self, keys: &ApiKeys, headers: &HeaderMap) -> Option<Resume> {
+    pub(crate) fn resume(&self, owner: &str) -> Option<Resume> {
         let key = self.0.as_ref()?.to_str().ok()?.to_owned();
-        Some(Resume { key, scope: keys.scope(headers) })
+        Some(Resume { key, scope: owner.to_owned() })
     }
 
     /// What the caller is told once the first event is there; before it, only that the name was read.

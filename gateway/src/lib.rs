@@ -3,7 +3,7 @@
 //! What a request means and what an answer looks like is decided in `warp2api-dialects`, without IO. Here are the
 //! routes, who may use them, the body of a stream, and what HTTP itself wants. The edge knows no credential.
 
-mod api_keys;
+mod access;
 mod config;
 mod conversation;
 mod failure;
@@ -15,9 +15,13 @@ mod router;
 mod routes;
 mod stream;
 
-pub use api_keys::ApiKeys;
+pub use access::{
+    AccessLimits, ApiKey, ApiKeys, InvalidOrigin, KeptKeys, KeyFile, KeyFileError, KeyLimits, KeyRecord,
+    Origins, Scope, new_key,
+};
 pub use config::{GatewayConfig, RemoteImages};
 pub use fetch::FetcherError;
 pub use gateway::Gateway;
 pub use kept::KeptLimits;
+pub use routes::paths;
 pub use warp2api_dialects::KeepAliveForm;

@@ -11,9 +11,9 @@ use http::{HeaderName, HeaderValue};
 use warp2api_dialects::error::Problem;
 use warp2api_proto::error::v1::ErrorReason;
 use warp2api_proto::warp_chat::v1::warp_chat_client::WarpChatClient;
-use warp2api_rpc::origin::is_foreign_page;
 use warp2api_rpc::{GrpcEndpoint, MAX_MESSAGE_BYTES};
 
+use crate::access::{Doors, admit, answer_browsers};
 use crate::config::GatewayConfig;
 use crate::failure::Refusal;
 use crate::fetch::{Fetcher, FetcherError};
@@ -31,6 +31,7 @@ pub(crate) struct Edge(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     config: GatewayConfig,
+    doors: Doors,
     /// Fetches images, if the operator allows it.
     fetcher: Option<Fetcher>,
     warp_chat: WarpChatClient<GrpcEndpoint>,
@@ -52,16 +53,20 @@ impl Edge {
             .max_decoding_message_size(MAX_MESSAGE_BYTES)
             .max_encoding_message_size(MAX_MESSAGE_BYTES);
         let upstream = upstream.and_then(|name| HeaderValue::from_str(name).ok());
+        let doors = Doors::default();
         let (kept, upstream) = (Arc::new(Shelf::new(config.responses)), Arc::new(RwLock::new(upstream)));
-        Ok(Self(Arc::new(Shared { config, fetcher, warp_chat, kept, upstream })))
+        Ok(Self(Arc::new(Shared { config, doors, fetcher, warp_chat, kept, upstream })))
     }
 
     /// The same edge with other settings: what it keeps is shared.
-    pub(crate) fn with_config(&self, config: GatewayConfig) -> Result<Self, FetcherError> {
+    pub(crate) fn with_config(&self, mut config: GatewayConfig) -> Result<Self, FetcherError> {
         let fetcher = Fetcher::new(&config)?;
-        let Shared { warp_chat, kept, upstream, .. } = &*self.0;
+        let Shared { doors, warp_chat, kept, upstream, .. } = &*self.0;
+        // Whoever watches the file of keys goes on to tell these.
+        config.kept_keys = self.config().kept_keys.clone();
+        let doors = doors.clone();
         let (warp_chat, kept, upstream) = (warp_chat.clone(), kept.clone(), upstream.clone());
-        Ok(Self(Arc::new(Shared { config, fetcher, warp_chat, kept, upstream })))
+        Ok(Self(Arc::new(Shared { config, doors, fetcher, warp_chat, kept, upstream })))
     }
 
     /// The routes of the edge.
@@ -71,13 +76,14 @@ impl Edge {
         let mut api = Router::new();
         for row in TABLE {
             for root in ["/v1", ""] {
-                api = api.route(&format!("{root}{}", row.path), (row.methods)());
+                let before = middleware::from_fn_with_state((edge.clone(), row.need), admit);
+                let methods = (row.methods)().route_layer(before);
                 if !row.path.contains("{*") {
-                    api = api.route(&format!("{root}{}/", row.path), (row.methods)());
+                    api = api.route(&format!("{root}{}/", row.path), methods.clone());
                 }
+                api = api.route(&format!("{root}{}", row.path), methods);
             }
         }
-        let api = api.route_layer(middleware::from_fn_with_state(edge.clone(), admit));
         Router::new()
             .route("/", get(health::health))
             .route("/healthz", get(health::health))
@@ -85,6 +91,7 @@ impl Edge {
             .fallback(no_such_route)
             .method_not_allowed_fallback(no_such_method)
             .layer(middleware::from_fn_with_state(edge.clone(), name_upstream))
+            .layer(middleware::from_fn_with_state(edge.clone(), answer_browsers))
             .with_state(edge)
             // Outermost, so that every answer has one, errors included.
             .layer(middleware::from_fn(request_id::settle))
@@ -92,6 +99,10 @@ impl Edge {
 
     pub(crate) fn config(&self) -> &GatewayConfig {
         &self.0.config
+    }
+
+    pub(crate) fn doors(&self) -> &Doors {
+        &self.0.doors
     }
 
     pub(crate) fn fetcher(&self) -> Option<&Fetcher> {
@@ -123,22 +134,6 @@ impl Edge {
     fn known_upstream(&self) -> Option<HeaderValue> {
         self.0.upstream.read().ok().and_then(|upstream| upstream.clone())
     }
-}
-
-/// Lets a request in, or not, before its body is looked at.
-async fn admit(State(edge): State<Edge>, request: Request, next: Next) -> Response {
-    let keys = &edge.config().api_keys;
-    if keys.is_open() && is_foreign_page(request.headers()) {
-        // Whoever can reach an open edge may use it; a browser reaches it for any page that its user looks at.
-        let words =
-            "no API key is set, so pages from elsewhere are not answered; set API_TOKEN and send a key";
-        return refuse(&request, ErrorReason::ApiKeyInvalid, words);
-    }
-    if keys.admit(request.headers()) {
-        return next.run(request).await;
-    }
-    let words = "the API key is missing or wrong; send it as `Authorization: Bearer KEY` or `x-api-key: KEY`";
-    refuse(&request, ErrorReason::ApiKeyInvalid, words)
 }
 
 /// Says on every answer where chats run: the embedded upstream is never mistaken for the real one.

@@ -14,6 +14,7 @@ use warp2api_dialects::messages::Messages;
 use warp2api_dialects::responses::Responses;
 use warp2api_dialects::{Dialect, ErrorStyle};
 
+use crate::access::{Need, Scope};
 use crate::router::Edge;
 
 /// A route of the API, for those who have a key. Each is there with and without `/v1`, with and without a slash at the
@@ -23,6 +24,8 @@ pub(crate) struct Row {
     pub(crate) path: &'static str,
     /// What it takes.
     pub(crate) methods: fn() -> MethodRouter<Edge>,
+    /// What it asks of its callers.
+    pub(crate) need: Need,
     /// How its errors are said, where that does not depend on who asks.
     pub(crate) errors: Option<ErrorStyle>,
 }
@@ -31,28 +34,40 @@ pub(crate) struct Row {
 pub(crate) const TABLE: &[Row] = &[
     dialect::<ChatCompletions>("/chat/completions"),
     dialect::<Completions>("/completions"),
-    responses("/responses", || post(responses::create)),
-    responses("/responses/{id}", || get(responses::get).delete(responses::delete)),
-    responses("/responses/{id}/cancel", || post(responses::cancel)),
-    responses("/responses/{id}/input_items", || get(responses::input_items)),
+    responses("/responses", Need::Turn, || post(responses::create)),
+    responses("/responses/{id}", Need::Chat, || get(responses::get).delete(responses::delete)),
+    responses("/responses/{id}/cancel", Need::Chat, || post(responses::cancel)),
+    responses("/responses/{id}/input_items", Need::Chat, || get(responses::input_items)),
     dialect::<Messages>("/messages"),
     Row {
         path: "/messages/count_tokens",
         methods: || post(count_tokens::count),
+        need: Need::Chat,
         errors: Some(Messages::ERRORS),
     },
-    Row { path: "/models", methods: || get(models::list), errors: None },
-    Row { path: "/models/{*id}", methods: || get(models::get), errors: None },
+    Row { path: "/models", methods: || get(models::list), need: Need::Models, errors: None },
+    Row { path: "/models/{*id}", methods: || get(models::get), need: Need::Models, errors: None },
 ];
+
+/// The paths of the API below `/v1`, each with what a key must be for.
+pub fn paths() -> impl Iterator<Item = (&'static str, Scope)> {
+    TABLE.iter().map(|row| {
+        let scope = match row.need {
+            Need::Turn | Need::Chat => Scope::Chat,
+            Need::Models => Scope::Models,
+        };
+        (row.path, scope)
+    })
+}
 
 /// The route of a dialect that needs no more than its mapping.
 const fn dialect<D: Dialect>(path: &'static str) -> Row {
-    Row { path, methods: || post(answer::create::<D>), errors: Some(D::ERRORS) }
+    Row { path, methods: || post(answer::create::<D>), need: Need::Turn, errors: Some(D::ERRORS) }
 }
 
 /// A route of responses, which are kept.
-const fn responses(path: &'static str, methods: fn() -> MethodRouter<Edge>) -> Row {
-    Row { path, methods, errors: Some(Responses::ERRORS) }
+const fn responses(path: &'static str, need: Need, methods: fn() -> MethodRouter<Edge>) -> Row {
+    Row { path, methods, need, errors: Some(Responses::ERRORS) }
 }
 
 /// In whose words a request of the path is answered when something is wrong.

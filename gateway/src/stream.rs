@@ -5,6 +5,7 @@
 //! and with it everything up to the upstream's socket.
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Bytes, BytesMut};
@@ -17,6 +18,7 @@ use warp2api_dialects::{FieldNames, KeepAliveForm, Writer};
 use warp2api_proto::warp_chat::v1::StreamChatResponse;
 use warp2api_rpc::KeepAlive;
 
+use crate::access::Permit;
 use crate::config::GatewayConfig;
 use crate::failure::problem_of;
 
@@ -34,6 +36,8 @@ pub(crate) struct AnswerBody<W> {
     buffer: BytesMut,
     keep_alive: Option<KeepAlive>,
     keep_alive_form: KeepAliveForm,
+    /// Ends with the body.
+    permit: Option<Arc<Permit>>,
 }
 
 /// Where events come from.
@@ -47,14 +51,23 @@ pub(crate) enum Source {
 }
 
 impl<W: Writer> AnswerBody<W> {
-    pub(crate) fn new(source: Source, writer: W, fields: FieldNames, config: &GatewayConfig) -> Self {
+    pub(crate) fn new(
+        source: Source,
+        writer: W,
+        fields: FieldNames,
+        config: &GatewayConfig,
+        permit: Option<Arc<Permit>>,
+    ) -> Self {
         let keep_alive = KeepAlive::new(config.keep_alive);
         let buffer = BytesMut::with_capacity(4096);
-        Self { source, writer, fields, buffer, keep_alive, keep_alive_form: config.keep_alive_form }
+        Self { source, writer, fields, buffer, keep_alive, keep_alive_form: config.keep_alive_form, permit }
     }
 
     /// Writes an event that was read already.
     pub(crate) fn push(&mut self, event: &StreamChatResponse) {
+        if let Some(permit) = &self.permit {
+            permit.saw(event);
+        }
         if let Err(problem) = self.writer.step(event, &mut self.buffer) {
             self.finish(Err(&problem));
         }
@@ -68,6 +81,7 @@ impl<W: Writer> AnswerBody<W> {
     fn finish(&mut self, outcome: Result<(), &Problem>) {
         self.writer.finish(outcome, &mut self.buffer);
         self.source = Source::Over;
+        self.permit = None;
     }
 
     /// Reads one event. Pending when none is ready, `None` when there are no more.

@@ -121,7 +121,7 @@ impl Problem {
             // Its details are ours to know.
             (ErrorReason::Bug | ErrorReason::Unspecified, _) => "internal error".to_owned(),
             // Some agents read the wait off these words.
-            (ErrorReason::UpstreamRateLimited, Some(wait)) => {
+            (ErrorReason::UpstreamRateLimited | ErrorReason::ApiKeyRateLimited, Some(wait)) => {
                 format!("{}; try again in {}s", self.message, whole_seconds(wait))
             }
             _ => self.message.clone(),

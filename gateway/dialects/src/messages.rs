@@ -16,7 +16,7 @@ use crate::rejection::Rejection;
 
 pub use answer::{AnswerHead, Plan};
 pub use collect::Collector;
-pub use count::count_tokens;
+pub use count::{count_tokens, estimate};
 pub use parameters::PARAMETERS;
 pub use request::MessagesRequest;
 pub use stream::EventStream;

@@ -3,6 +3,7 @@
 //! The first useful event of the upstream decides the status line: the call is answered when it is there. A streamed
 //! request that waits for longer gets its head all the same, so that nothing on the way gives up.
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use axum::body::Body;
@@ -15,11 +16,14 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use tokio::time::Instant;
 use tonic::{Status, Streaming};
 use warp2api_dialects::error::Problem;
+use warp2api_dialects::messages::estimate;
 use warp2api_dialects::{Accepted, Dialect, FetchedImages, FieldNames, Fold, Plan, Request, Stamp, Writer};
+use warp2api_proto::error::v1::ErrorReason;
 use warp2api_proto::warp_chat::v1::stream_chat_response::Event;
 use warp2api_proto::warp_chat::v1::{StreamChatRequest, StreamChatResponse};
 use warp2api_rpc::{CallContext, body};
 
+use crate::access::{Client, Permit};
 use crate::conversation::Conversation;
 use crate::failure::{Refusal, problem_of};
 use crate::router::Edge;
@@ -50,20 +54,23 @@ pub(crate) struct Incoming {
 /// Who asks, and for which conversation.
 #[derive(Debug)]
 pub(crate) struct Caller {
-    pub(crate) headers: HeaderMap,
+    headers: HeaderMap,
+    pub(crate) client: Client,
     conversation: Conversation,
 }
 
 impl Incoming {
     /// Reads a request within its bounds.
     pub(crate) async fn read(edge: &Edge, request: axum::extract::Request) -> Result<Self, Problem> {
-        let (head, body): (_, Body) = request.into_parts();
+        let (mut head, body): (_, Body) = request.into_parts();
+        let client =
+            head.extensions.remove().ok_or_else(|| Problem::new(ErrorReason::Bug, "nobody was let in"))?;
         let config = edge.config();
         let conversation = Conversation::read(&head.headers)?;
         let body = body::read(&head.headers, body, config.max_body_bytes, config.body_timeout)
             .await
             .map_err(|failure| Problem::new(failure.reason, failure.message))?;
-        Ok(Self { body, caller: Caller { headers: head.headers, conversation } })
+        Ok(Self { body, caller: Caller { headers: head.headers, client, conversation } })
     }
 
     /// Who asks.
@@ -99,11 +106,14 @@ pub(crate) async fn answer<P: Plan>(
 ) -> Result<Response, Problem> {
     let ignored = accepted.ignored_header().and_then(|names| HeaderValue::try_from(names).ok());
     let Accepted { mut request, stream, fields, plan, .. } = accepted;
-    let Caller { headers, conversation } = caller;
-    request.resume = conversation.resume(&edge.config().api_keys, &headers);
+    let Caller { headers, client, conversation } = caller;
+    request.resume = conversation.resume(&client.owner);
+    if let Some(permit) = client.permit.as_ref().filter(|permit| permit.counts_tokens()) {
+        permit.reserve(estimate(&request))?;
+    }
     let call = start(edge, &headers, request);
     let stamp = Stamp { unique: uuid::Uuid::new_v4().simple().to_string(), created: unix_seconds() };
-    let turn = Turn { edge, call, fields, conversation };
+    let turn = Turn { edge, call, fields, conversation, permit: client.permit };
     let mut response =
         if stream { turn.streamed(plan.writer(stamp)).await? } else { turn.whole(plan.fold(stamp)).await? };
     if let Some(ignored) = ignored {
@@ -125,6 +135,8 @@ struct Turn<'e> {
     call: Call,
     fields: FieldNames,
     conversation: Conversation,
+    /// Ends with the answer.
+    permit: Option<Arc<Permit>>,
 }
 
 impl Turn<'_> {
@@ -137,7 +149,7 @@ impl Turn<'_> {
             }
             Err(_) => (Source::Waiting(self.call), None),
         };
-        let mut body = AnswerBody::new(source, writer, self.fields, config);
+        let mut body = AnswerBody::new(source, writer, self.fields, config, self.permit);
         if let Some(first) = &first {
             body.push(first);
         }
@@ -153,12 +165,17 @@ impl Turn<'_> {
     async fn whole(self, mut fold: impl Fold) -> Result<Response, Problem> {
         let (mut events, first) = begin(self.edge, &self.fields, self.call.await).await?;
         let named = self.conversation.headers(first.as_ref());
+        let saw = |event: &_| self.permit.iter().for_each(|permit| permit.saw(event));
         if let Some(first) = &first {
+            saw(first);
             fold.step(first)?;
         }
         while let Some(event) = events.next().await {
             match event {
-                Ok(event) => fold.step(&event)?,
+                Ok(event) => {
+                    saw(&event);
+                    fold.step(&event)?;
+                }
                 Err(status) => return Err(problem_of(&status, &self.fields)),
             }
         }

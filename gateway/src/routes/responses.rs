@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
+use axum::Extension;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, Request, State};
 use axum::response::{IntoResponse, Response};
 use bytes::{Bytes, BytesMut};
-use http::HeaderMap;
 use http::header::CONTENT_TYPE;
 use serde::Deserialize;
 use tokio::time::Instant;
@@ -17,6 +17,7 @@ use warp2api_proto::error::v1::ErrorReason;
 use warp2api_proto::warp_chat::v1::{Message, StreamChatResponse};
 
 use super::answer::{Incoming, answer, take_on};
+use crate::access::Client;
 use crate::failure::Refusal;
 use crate::kept::{Kept, Turn};
 use crate::router::Edge;
@@ -25,7 +26,7 @@ use crate::router::Edge;
 pub(crate) async fn create(State(edge): State<Edge>, request: Request) -> Result<Response, Refusal> {
     let answer = async {
         let incoming = Incoming::read(&edge, request).await?;
-        let scope = edge.config().api_keys.scope(&incoming.caller().headers);
+        let scope = incoming.caller().client.owner.to_string();
         let mut request = Responses::parse(&incoming.body)?;
         if !edge.kept().keeps() {
             request.keep_nothing();
@@ -58,11 +59,11 @@ pub(crate) async fn create(State(edge): State<Edge>, request: Request) -> Result
 /// `GET /v1/responses/{id}`.
 pub(crate) async fn get(
     State(edge): State<Edge>,
-    headers: HeaderMap,
+    Extension(client): Extension<Client>,
     Path(id): Path<String>,
     asked: Result<Query<Asked>, QueryRejection>,
 ) -> Result<Response, Refusal> {
-    let found = find(&edge, &headers, &id).map_err(refusal)?;
+    let found = find(&edge, &client, &id).map_err(refusal)?;
     if read(asked).stream.as_deref() == Some("true") {
         let words = "stream: a response that is kept is not streamed again";
         return Err(refusal(Problem::new(ErrorReason::UnsupportedField, words).with_param("stream")));
@@ -73,11 +74,10 @@ pub(crate) async fn get(
 /// `DELETE /v1/responses/{id}`.
 pub(crate) async fn delete(
     State(edge): State<Edge>,
-    headers: HeaderMap,
+    Extension(client): Extension<Client>,
     Path(id): Path<String>,
 ) -> Result<Response, Refusal> {
-    let scope = edge.config().api_keys.scope(&headers);
-    if !edge.kept().forget(&scope, &id, Instant::now()) {
+    if !edge.kept().forget(&client.owner, &id, Instant::now()) {
         return Err(refusal(not_found(&id)));
     }
     let deleted = serde_json::json!({ "id": id, "object": "response", "deleted": true });
@@ -88,10 +88,10 @@ pub(crate) async fn delete(
 /// is being made ends when its caller leaves.
 pub(crate) async fn cancel(
     State(edge): State<Edge>,
-    headers: HeaderMap,
+    Extension(client): Extension<Client>,
     Path(id): Path<String>,
 ) -> Result<Response, Refusal> {
-    find(&edge, &headers, &id).map_err(refusal)?;
+    find(&edge, &client, &id).map_err(refusal)?;
     let words =
         "a response that was not made in the background cannot be cancelled; close its connection instead";
     Err(refusal(Problem::new(ErrorReason::InvalidField, words)))
@@ -100,11 +100,11 @@ pub(crate) async fn cancel(
 /// `GET /v1/responses/{id}/input_items`.
 pub(crate) async fn input_items(
     State(edge): State<Edge>,
-    headers: HeaderMap,
+    Extension(client): Extension<Client>,
     Path(id): Path<String>,
     asked: Result<Query<Asked>, QueryRejection>,
 ) -> Result<Response, Refusal> {
-    let found = find(&edge, &headers, &id).map_err(refusal)?;
+    let found = find(&edge, &client, &id).map_err(refusal)?;
     let Asked { limit, after, order, .. } = read(asked);
     let page = Page { limit, after, order };
     let list = item_list(&id, &found.input, &page).map_err(|rejection| refusal(rejection.into()))?;
@@ -126,9 +126,8 @@ fn read(asked: Result<Query<Asked>, QueryRejection>) -> Asked {
     asked.map(|Query(asked)| asked).unwrap_or_default()
 }
 
-fn find(edge: &Edge, headers: &HeaderMap, id: &str) -> Result<Arc<Kept>, Problem> {
-    let scope = edge.config().api_keys.scope(headers);
-    edge.kept().find(&scope, id, Instant::now()).ok_or_else(|| not_found(id))
+fn find(edge: &Edge, client: &Client, id: &str) -> Result<Arc<Kept>, Problem> {
+    edge.kept().find(&client.owner, id, Instant::now()).ok_or_else(|| not_found(id))
 }
 
 fn not_found(id: &str) -> Problem {

@@ -17,15 +17,8 @@ impl AdminKeys {
     /// Reads keys separated by commas, each perhaps `name=key`. The name goes to the audit trail: letters, digits and
     /// `. _ -`, at most 32. A key that ends in `=` alone has no name.
     pub fn parse(text: &str) -> Self {
-        let mut keys: Vec<(String, [u8; 32])> = Vec::new();
-        for entry in text.split(',').map(str::trim).filter(|entry| !entry.is_empty()) {
-            let (name, key) = named(entry).unwrap_or((UNNAMED, entry));
-            let taken = |name: &str| keys.iter().any(|(other, _)| other == name);
-            let numbered = || (2..).map(|number| format!("{name}-{number}")).find(|name| !taken(name));
-            let name = if taken(name) { numbered().unwrap_or_default() } else { name.to_owned() };
-            keys.push((name, digest(key)));
-        }
-        Self(keys)
+        let keys = named_keys(text, UNNAMED).into_iter();
+        Self(keys.map(|(name, key)| (name, digest(key))).collect())
     }
 
     /// Whether there is none.
@@ -45,6 +38,26 @@ impl AdminKeys {
         let index = usize::try_from(found.checked_sub(1)?).ok()?;
         self.0.get(index).map(|(name, _)| name.as_str())
     }
+}
+
+/// Keys separated by commas, each perhaps `name=key`, with names of their own: one that has none is called `unnamed`, and
+/// a name that is taken gets a number. A key that ends in `=` alone has no name.
+pub fn named_keys<'t>(text: &'t str, unnamed: &str) -> Vec<(String, &'t str)> {
+    let mut keys: Vec<(String, &str)> = Vec::new();
+    for entry in text.split(',').map(str::trim).filter(|entry| !entry.is_empty()) {
+        let (name, key) = named(entry).unwrap_or((unnamed, entry));
+        let taken = |name: &str| keys.iter().any(|(other, _)| other == name);
+        let numbered = || (2..).map(|number| format!("{name}-{number}")).find(|name| !taken(name));
+        let name = if taken(name) { numbered().unwrap_or_default() } else { name.to_owned() };
+        keys.push((name, key));
+    }
+    keys
+}
+
+/// Whether a name fits a key.
+pub fn is_key_name(name: &str) -> bool {
+    let fits = |b: u8| b.is_ascii_alphanumeric() || b".-_".contains(&b);
+    !name.is_empty() && name.len() <= MAX_NAME && name.bytes().all(fits)
 }
 
 impl std::fmt::Debug for AdminKeys {
@@ -71,9 +84,7 @@ fn presented(headers: &HeaderMap) -> impl Iterator<Item = &str> {
 fn named(entry: &str) -> Option<(&str, &str)> {
     let (name, key) = entry.split_once('=')?;
     let (name, key) = (name.trim(), key.trim());
-    let fits = |b: u8| b.is_ascii_alphanumeric() || b".-_".contains(&b);
-    let is_name = !name.is_empty() && name.len() <= MAX_NAME && name.bytes().all(fits);
-    (is_name && !key.bytes().all(|b| b == b'=')).then_some((name, key))
+    (is_key_name(name) && !key.bytes().all(|b| b == b'=')).then_some((name, key))
 }
 
 fn digest(key: &str) -> [u8; 32] {

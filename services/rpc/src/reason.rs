@@ -167,9 +167,11 @@ pub fn code(reason: ErrorReason) -> Code {
         | R::CredentialNotFound
         | R::LeaseNotFound => Code::NotFound,
         R::RouteNotFound | R::MethodNotAllowed | R::MethodNotFound => Code::Unimplemented,
-        R::ApiKeyInvalid | R::AdminKeyInvalid => Code::Unauthenticated,
-        R::AdminNotAllowed => Code::PermissionDenied,
-        R::RequestTooLarge | R::UpstreamQuotaExhausted | R::UpstreamRateLimited => Code::ResourceExhausted,
+        R::ApiKeyInvalid | R::AdminKeyInvalid | R::ServiceTokenInvalid => Code::Unauthenticated,
+        R::AdminNotAllowed | R::ApiKeyNotAllowed | R::ServiceNotAllowed => Code::PermissionDenied,
+        R::RequestTooLarge | R::UpstreamQuotaExhausted | R::UpstreamRateLimited | R::ApiKeyRateLimited => {
+            Code::ResourceExhausted
+        }
         R::NoCredentialAvailable
         | R::CredentialRefreshFailed
         | R::StoreUnavailable

@@ -24,7 +24,7 @@ use warp2api_warp_chat::WarpChatService;
 
 use crate::config::{Config, Role, UpstreamChoice};
 use crate::ready::{self, Watched};
-use crate::{bridge, documents, page, pool};
+use crate::{bridge, documents, keys, page, pool};
 
 /// How long answers that ran out of time have for their last words.
 const LAST_WORDS: Duration = Duration::from_secs(1);
@@ -39,6 +39,7 @@ pub struct App {
     chat: Option<WarpChatService>,
     gateway: Option<Gateway>,
     watched: Watched,
+    keys: Option<keys::Watch>,
     shutdown: Shutdown,
 }
 
@@ -72,6 +73,13 @@ impl App {
         let grpc = bind(serves_grpc, &config.grpc, "--grpc-addr").await?;
         let upstream = bind(role == Role::Upstream, &config.upstream_listener, "--upstream-addr").await?;
 
+        let keys = match &edge {
+            Some(_) => {
+                let file = config.keys_file.as_deref();
+                keys::open(file, &config.gateway, &config.edge, config.may_be_open)?
+            }
+            None => None,
+        };
         let has_pool =
             role == Role::TokenPool || role == Role::All && config.places.token_pool == Place::Local;
         let store = if has_pool { Some(config.store.open().await?) } else { None };
@@ -166,7 +174,7 @@ impl App {
         if let Some((.., health)) = &bridge {
             watched.begin(health).await;
         }
-        Ok(Self { config, edge, bridge, upstream, pool, chat, gateway, watched, shutdown })
+        Ok(Self { config, edge, bridge, upstream, pool, chat, gateway, watched, keys, shutdown })
     }
 
     /// Where the house will listen.
@@ -198,13 +206,16 @@ impl App {
 
     /// Opens the doors.
     pub fn spawn(self) -> Running {
-        let Self { config, edge, bridge, upstream, pool, chat, gateway, watched, shutdown } = self;
+        let Self { config, edge, bridge, upstream, pool, chat, gateway, watched, keys, shutdown } = self;
         let accounts = pool.map(|(accounts, _)| accounts);
         let tasks = &shutdown.tasks;
         let background = CancellationToken::new();
         if let Some(accounts) = &accounts {
             tasks.spawn(warp2api_token_pool::refresh::run(accounts.pool().clone(), background.clone()));
             tasks.spawn(accounts.clone().run(background.clone()));
+        }
+        if let Some(keys) = keys {
+            tasks.spawn(keys.keep(background.clone()));
         }
         let mut health = None;
         if let Some((listener, router, services)) = bridge {

@@ -20,8 +20,13 @@ pub fn text(app: &App, addresses: &Addresses) -> String {
     };
     if let Some(edge) = &addresses.edge {
         line("base URL", &format!("http://{}/v1", reachable(edge)));
-        let keys =
-            if config.gateway.api_keys.is_open() { "any key is accepted" } else { "a key of API_TOKEN" };
+        let kept = !config.gateway.kept_keys.never_had_any();
+        let keys = match (config.gateway.api_keys.is_empty(), kept) {
+            (true, false) => "any key is accepted",
+            (false, false) => "a key of API_TOKEN",
+            (true, true) => "a key of `warp2api keys`",
+            (false, true) => "a key of API_TOKEN or of `warp2api keys`",
+        };
         line("API key", keys);
     }
     if let Some(grpc) = &addresses.grpc {
@@ -46,11 +51,8 @@ pub fn text(app: &App, addresses: &Addresses) -> String {
         );
     }
     if let Some(edge) = &addresses.edge {
-        let key = if config.gateway.api_keys.is_open() {
-            ""
-        } else {
-            "  -H \"authorization: Bearer $API_TOKEN\" \\\n"
-        };
+        let key =
+            if config.gateway.is_open() { "" } else { "  -H \"authorization: Bearer $API_TOKEN\" \\\n" };
         let _written: std::fmt::Result = write!(
             text,
             "\nTry it:\n\n  curl -N http://{}/v1/chat/completions \\\n{key}  -H 'content-type: application/json' \\\n  \

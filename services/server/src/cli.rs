@@ -6,7 +6,7 @@ use clap::{Parser, Subcommand};
 
 use crate::config::Role;
 use crate::settings::Settings;
-use crate::tools::{DecodeArgs, EncodeArgs, Tool, TypesArgs};
+use crate::tools::{DecodeArgs, EncodeArgs, KeysCommand, Tool, TypesArgs};
 
 /// Warp2Api: an OpenAI-compatible edge, gRPC-first, in front of Warp's AI backend.
 #[derive(Debug, Parser)]
@@ -40,6 +40,9 @@ pub enum Command {
     Upstream,
     /// Prints the settings as they would be used, secrets hidden.
     Config(ConfigArgs),
+    /// Adds, lists and takes back the API keys of the edge.
+    #[command(subcommand)]
+    Keys(KeysCommand),
     /// Turns the JSON of a message of the upstream's schema into its bytes.
     Encode(EncodeArgs),
     /// Turns the bytes of a message, or a recorded stream of them, into JSON.
@@ -69,7 +72,9 @@ impl Command {
             Self::Codec => Role::Codec,
             Self::TokenPool => Role::TokenPool,
             Self::Upstream => Role::Upstream,
-            Self::Config(_) | Self::Encode(_) | Self::Decode(_) | Self::Types(_) => return None,
+            Self::Config(_) | Self::Keys(_) | Self::Encode(_) | Self::Decode(_) | Self::Types(_) => {
+                return None;
+            }
         })
     }
 

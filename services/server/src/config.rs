@@ -1,8 +1,9 @@
 //! What the program needs, made of what the operator wrote. All mistakes are told at once, before a port is bound.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
-use warp2api_gateway::{ApiKeys, GatewayConfig, KeepAliveForm, KeptLimits, RemoteImages};
+use warp2api_gateway::GatewayConfig;
 use warp2api_rpc::AdminKeys;
 use warp2api_rpc::endpoint::Place;
 use warp2api_rpc::http_endpoint::RemoteHttp;
@@ -13,6 +14,7 @@ use warp2api_upstream_sim::Simulator;
 use warp2api_warp_chat::config::{History, OnQuota, ResumeLimits, ToolForm};
 use warp2api_warp_chat::{ChatConfig, FeedConfig};
 
+pub(crate) use crate::config::edge::must_have_keys;
 use crate::config::exchange::ExchangeSettings;
 pub use crate::config::exchange::TokenUrl;
 use crate::read::{Problems, Reader};
@@ -20,6 +22,7 @@ use crate::settings::Settings;
 use crate::sources::Origins;
 use crate::store::StoreConfig;
 
+mod edge;
 mod exchange;
 
 /// Warp itself.
@@ -81,6 +84,10 @@ pub struct Config {
     pub chat: ChatConfig,
     /// How the edge behaves.
     pub gateway: GatewayConfig,
+    /// Whether the edge may be without keys where others can reach it.
+    pub may_be_open: bool,
+    /// Where the keys are kept that `warp2api keys` makes, if anywhere.
+    pub keys_file: Option<PathBuf>,
     /// How long new connections are still taken when the service stops.
     pub drain_window: Duration,
     /// How long open streams may go on when the service stops.
@@ -143,18 +150,9 @@ impl Config {
             UpstreamChoice::Embedded(_) => ("embedded".to_owned(), EMBEDDED_URL.to_owned()),
             UpstreamChoice::Remote(url) => (host_of(url), url.clone()),
         };
-        let edge = edge_address(&mut read);
-        let api_keys = ApiKeys::new(read.take(|s| &mut s.api_token).unwrap_or_default().split(','));
-        let is_edge = matches!(role, Role::All | Role::Gateway);
-        if is_edge && !edge.is_loopback() {
-            let allowed = read.flag(|s| &mut s.allow_open, "allow_open");
-            if api_keys.is_open() && !allowed {
-                read.problem(
-                    "api_token",
-                    format!("{edge} can be reached by others: set a key for clients, or W2A_ALLOW_OPEN=true"),
-                );
-            }
-        }
+        let edge = edge::address(&mut read);
+        let keys_file = store.keys_file(read.take(|s| &mut s.keys_file));
+        let (gateway, may_be_open) = edge::gateway(&mut read, role, &edge, keys_file.as_ref());
         let defaults = ChatConfig::default();
         let config = Self {
             role,
@@ -205,23 +203,9 @@ impl Config {
                 feed: feed(&mut read),
                 ..defaults
             },
-            gateway: GatewayConfig {
-                api_keys,
-                max_body_bytes: read.number(|s| &mut s.max_body_bytes, "max_body_bytes", 32 * 1024 * 1024),
-                remote_images: if read.flag(|s| &mut s.fetch_images, "fetch_images") {
-                    RemoteImages::Public
-                } else {
-                    RemoteImages::Off
-                },
-                keep_alive: read.seconds(|s| &mut s.keepalive, "keepalive", Duration::from_secs(15)),
-                keep_alive_form: read.choice(
-                    |s| &mut s.keepalive_form,
-                    "keepalive_form",
-                    &[("comment", KeepAliveForm::Comment), ("chunk", KeepAliveForm::Chunk)],
-                ),
-                responses: responses(&mut read),
-                ..GatewayConfig::default()
-            },
+            gateway,
+            may_be_open,
+            keys_file,
             trace_url: trace_url(&mut read),
             drain_window: read.seconds(|s| &mut s.drain_window, "drain_window", Duration::from_secs(1)),
             drain_timeout: read.seconds(|s| &mut s.drain_timeout, "drain_timeout", Duration::from_secs(30)),
@@ -280,22 +264,6 @@ fn resume(read: &mut Reader) -> ResumeLimits {
         bytes: read.number(|s| &mut s.resume_bytes, "resume_bytes", defaults.bytes),
         idle: read.seconds(|s| &mut s.resume_idle, "resume_idle", defaults.idle),
     }
-}
-
-fn responses(read: &mut Reader) -> KeptLimits {
-    let defaults = KeptLimits::default();
-    KeptLimits {
-        count: read.number(|s| &mut s.responses_count, "responses_count", defaults.count),
-        bytes: read.number(|s| &mut s.responses_bytes, "responses_bytes", defaults.bytes),
-        time: read.seconds(|s| &mut s.responses_ttl, "responses_ttl", defaults.time),
-    }
-}
-
-fn edge_address(read: &mut Reader) -> Address {
-    let host = read.take(|s| &mut s.host).unwrap_or_else(|| "127.0.0.1".to_owned());
-    let port: u16 = read.number(|s| &mut s.port, "port", 28889);
-    let host = if host.contains(':') && !host.starts_with('[') { format!("[{host}]") } else { host };
-    Address::Tcp(format!("{host}:{port}"))
 }
 
 fn credentials(read: &mut Reader) -> Vec<NewCredential> {

@@ -14,6 +14,7 @@ mod bridge;
 pub mod cli;
 pub mod config;
 mod documents;
+pub mod keys;
 mod page;
 mod pool;
 mod read;

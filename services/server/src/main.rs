@@ -9,7 +9,7 @@ use warp2api_server::config::{Config, Role};
 use warp2api_server::reload::Reloader;
 use warp2api_server::settings::{self, Settings};
 use warp2api_server::sources::{Gathered, Sources};
-use warp2api_server::{banner, signals, telemetry};
+use warp2api_server::{banner, keys, signals, telemetry};
 
 /// The exit code of a program that was told something it cannot use (`EX_USAGE` of BSD's sysexits).
 const USAGE: u8 = 64;
@@ -28,6 +28,14 @@ fn main() -> ExitCode {
         return fail(USAGE, &anyhow::anyhow!(error));
     }
     let command = cli.command.unwrap_or(Command::Serve);
+    if let Command::Keys(keys) = &command {
+        return match keys::file_of(settings, origins)
+            .and_then(|path| keys.run(&path, &mut std::io::stdout().lock()))
+        {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => fail(1, &error),
+        };
+    }
     let role = match &command {
         Command::Config(args) => args.role,
         other => other.role().unwrap_or(Role::All),

@@ -64,6 +64,13 @@ macro_rules! settings {
 /// The settings that a running process takes over when they change. All others are settled at the start.
 pub const RELOADED: &[&str] = &[
     "api_token",
+    "key_rpm",
+    "key_tpm",
+    "key_requests",
+    "max_requests",
+    "max_waiting",
+    "max_wait",
+    "cors_origins",
     "max_body_bytes",
     "fetch_images",
     "keepalive",
@@ -122,8 +129,9 @@ settings! {
     grpc_addr: "W2A_GRPC_ADDR", Plain;
     /// The address `warp2api upstream` listens on. Default: 127.0.0.1:28890.
     upstream_addr: "W2A_UPSTREAM_ADDR", Plain;
-    /// The keys that clients of the edge must send, separated by commas. Default: none, any key is accepted, and the
-    /// edge must then listen on loopback only.
+    /// The keys that clients of the edge must send, separated by commas, each perhaps `name=key`. Besides them count
+    /// those of `warp2api keys`. Default: none; where there is no key at all any is accepted, and the edge must then
+    /// listen on loopback only.
     api_token: "API_TOKEN", Secret;
     /// The keys that change and show credentials, separated by commas, each perhaps `name=key`; names go to the audit
     /// trail. Default: none, and only a gRPC address that others cannot reach answers.
@@ -135,6 +143,25 @@ settings! {
     monitor_bytes: "W2A_MONITOR_BYTES", Plain;
     /// Whether the edge may be open to all on an address that others can reach: `true` or `false`. Default: false.
     allow_open: "W2A_ALLOW_OPEN", Plain;
+
+    /// The file of the keys that `warp2api keys` makes. It is read again when it changes. Default: `keys.json` in the data
+    /// folder.
+    keys_file: "W2A_KEYS_FILE", Plain;
+    /// The turns an API key may ask for in a minute, unless it has a limit of its own. Default: no limit.
+    key_rpm: "W2A_KEY_RPM", Plain;
+    /// The tokens an API key may read and write in a minute, unless it has a limit of its own. Default: no limit.
+    key_tpm: "W2A_KEY_TPM", Plain;
+    /// The turns an API key may have under way at once, unless it has a limit of its own. Default: no limit.
+    key_requests: "W2A_KEY_REQUESTS", Plain;
+    /// The turns that the edge has under way at once; further ones wait. Default: 4096.
+    max_requests: "W2A_MAX_REQUESTS", Plain;
+    /// The turns that wait for one of them to end; further ones are answered 503 at once. Default: 1024.
+    max_waiting: "W2A_MAX_WAITING", Plain;
+    /// Seconds that one waits. Default: 10.
+    max_wait: "W2A_MAX_WAIT", Plain;
+    /// The origins of web pages that browsers let use the edge, separated by commas, such as `https://app.example`, or `*`
+    /// for all. Default: none but those of this machine.
+    cors_origins: "W2A_CORS_ORIGINS", Plain;
 
     /// Where chats run: `auto`, `embedded`, or the root URL of an upstream. `auto` is Warp if a credential is
     /// configured or stored, else the embedded one. Default: auto.

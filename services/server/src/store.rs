@@ -10,12 +10,15 @@ use crate::read::Reader;
 
 const DATABASE: &str = "pool.db";
 const KEY: &str = "store.key";
+const API_KEYS: &str = "keys.json";
 
 /// Where the pool is kept.
 #[derive(Debug, Clone)]
 pub struct StoreConfig {
     place: Place,
     keys: Option<KeySource>,
+    /// The data folder, if one was named.
+    folder: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone)]
@@ -61,7 +64,17 @@ impl StoreConfig {
                  (`openssl rand -hex 32` makes one)",
             );
         }
-        Self { place: database.map_or(Place::Folder(folder), Place::Database), keys }
+        Self { place: database.map_or(Place::Folder(folder.clone()), Place::Database), keys, folder }
+    }
+
+    /// Where API keys are kept: at `written`, or in the data folder. A house that leaves nothing behind has none.
+    pub(crate) fn keys_file(&self, written: Option<String>) -> Option<PathBuf> {
+        let folder = || match (&self.place, &self.folder) {
+            (_, Some(folder)) => Some(folder.clone()),
+            (Place::Database(Database::Memory), None) => None,
+            (Place::Folder(_) | Place::Database(_), None) => usual_folder(),
+        };
+        written.map(PathBuf::from).or_else(|| Some(folder()?.join(API_KEYS)))
     }
 
     /// Opens it.

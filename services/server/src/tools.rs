@@ -6,6 +6,7 @@ mod encode;
 mod failure;
 mod form;
 mod input;
+mod keys;
 mod names;
 mod output;
 mod pretty;
@@ -13,6 +14,7 @@ mod types;
 
 pub use decode::DecodeArgs;
 pub use encode::EncodeArgs;
+pub use keys::{AddArgs, KeysCommand};
 pub use types::TypesArgs;
 
 use std::io::{IsTerminal as _, Write};

@@ -76,6 +76,8 @@ pub(super) fn openai(reason: ErrorReason) -> Words {
         R::MethodNotAllowed => row(405, INVALID, "method_not_allowed", AsUsual),
         // Some agents would try again for minutes.
         R::ApiKeyInvalid => row(401, "authentication_error", "invalid_api_key", Never),
+        R::ApiKeyNotAllowed => row(403, "permission_error", "api_key_not_allowed", Never),
+        R::ApiKeyRateLimited => row(429, RATE, "api_key_rate_limit_exceeded", SOON),
         R::AdminKeyInvalid => row(401, "authentication_error", "invalid_admin_key", AsUsual),
         R::AdminNotAllowed => row(403, "permission_error", "admin_not_allowed", AsUsual),
         R::ResponseNotFound => row(404, INVALID, "response_not_found", AsUsual),
@@ -110,6 +112,8 @@ pub(super) fn openai(reason: ErrorReason) -> Words {
         R::ShuttingDown => row(503, SERVER, "shutting_down", SOON),
         R::ServiceUnreachable => row(503, SERVER, "service_unreachable", SOON),
         R::MethodNotFound => row(501, SERVER, "method_not_found", Never),
+        R::ServiceTokenInvalid => row(401, "authentication_error", "invalid_service_token", AsUsual),
+        R::ServiceNotAllowed => row(403, "permission_error", "service_not_allowed", AsUsual),
         R::Bug | R::Unspecified => row(500, SERVER, "internal_error", AsUsual),
     }
 }

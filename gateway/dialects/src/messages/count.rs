@@ -11,6 +11,11 @@ const MESSAGE_TOKENS: u64 = 4;
 /// The body of the answer: the estimated tokens of everything in the request. Four ASCII characters, or one other
 /// character, are a token, as where answers are limited; an image is 1600, and a message 4 besides.
 pub fn count_tokens(request: &StreamChatRequest) -> Vec<u8> {
+    format!(r#"{{"input_tokens":{}}}"#, estimate(request)).into_bytes()
+}
+
+/// The same as a number, for requests of any dialect.
+pub fn estimate(request: &StreamChatRequest) -> u64 {
     let mut count = Count::default();
     for message in &request.messages {
         count.tokens += MESSAGE_TOKENS;
@@ -22,7 +27,7 @@ pub fn count_tokens(request: &StreamChatRequest) -> Vec<u8> {
             count.text(text);
         }
     }
-    format!(r#"{{"input_tokens":{}}}"#, count.total()).into_bytes()
+    count.total()
 }
 
 #[derive(Debug, Default)]

@@ -78,7 +78,7 @@ fn keys() -> Value {
 }
 
 fn errors(more: &[u16]) -> Map<String, Value> {
-    let mut all: Vec<u16> = [400, 401, 500, 503, 504].iter().chain(more).copied().collect();
+    let mut all: Vec<u16> = [400, 401, 403, 500, 503, 504].iter().chain(more).copied().collect();
     all.sort_unstable();
     let content = json!({ "application/json": { "schema": of("EdgeError") } });
     let response = |status: u16| {

@@ -1,3 +1,5 @@
+use warp2api_gateway::RemoteImages;
+
 use super::*;
 
 fn resolve(role: Role, pairs: &[(&str, &str)]) -> Result<Config, Problems> {
@@ -15,7 +17,7 @@ fn nothing_at_all_is_a_house_on_the_embedded_upstream() {
     assert_eq!(config.grpc.to_string(), "127.0.0.1:28888");
     assert!(matches!(config.upstream, UpstreamChoice::Embedded(_)));
     assert_eq!(config.chat.upstream_label, "embedded");
-    assert!(config.gateway.api_keys.is_open());
+    assert!(config.gateway.is_open());
 }
 
 #[test]

@@ -1,0 +1,145 @@
+use futures_util::FutureExt as _;
+use futures_util::future::join_all;
+use warp2api_proto::warp_chat::v1::stream_chat_response::{TextDelta, UsageReported};
+
+use super::*;
+
+fn limits(max_in_flight: usize, max_waiting: usize) -> AccessLimits {
+    AccessLimits { max_in_flight, max_waiting, ..AccessLimits::default() }
+}
+
+fn own(requests: Option<u32>, tokens: Option<u32>, in_flight: Option<u32>) -> KeyLimits {
+    KeyLimits { requests_per_minute: requests, tokens_per_minute: tokens, max_in_flight: in_flight }
+}
+
+fn key(name: &str) -> Arc<str> {
+    name.into()
+}
+
+fn event(event: Event) -> StreamChatResponse {
+    StreamChatResponse { event: Some(event) }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_is_let_in_in_order_and_no_more_than_may_run() {
+    let (doors, limits) = (Doors::default(), limits(2, 10));
+    let order = Mutex::new(Vec::new());
+    let running = AtomicU64::new(0);
+    let turns = (0..8).map(|number| {
+        let (doors, order, running) = (&doors, &order, &running);
+        async move {
+            let permit = doors.enter(&key("a"), KeyLimits::default(), &limits).await.unwrap();
+            lock(order).push(number);
+            assert!(running.fetch_add(1, Ordering::Relaxed) < 2);
+            tokio::time::sleep(SOON).await;
+            running.fetch_sub(1, Ordering::Relaxed);
+            drop(permit);
+        }
+    });
+
+    join_all(turns).await;
+
+    assert_eq!(*lock(&order), [0, 1, 2, 3, 4, 5, 6, 7]);
+    assert_eq!(doors.lock().line.lengths(), (0, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_full_line_refuses_at_once_and_a_long_one_after_its_time() {
+    let (doors, limits) = (Doors::default(), limits(1, 1));
+    let free = KeyLimits::default();
+    let first = doors.enter(&key("a"), free, &limits).await.unwrap();
+    let a = key("a");
+    let mut second = Box::pin(doors.enter(&a, free, &limits));
+    assert!((&mut second).now_or_never().is_none(), "it waits");
+
+    let third = doors.enter(&key("b"), free, &limits).now_or_never().expect("at once").unwrap_err();
+    let began = Instant::now();
+    let late = second.await.unwrap_err();
+
+    assert_eq!((third.reason, third.retry_after), (ErrorReason::Overloaded, Some(SOON)));
+    assert_eq!((late.reason, began.elapsed()), (ErrorReason::Overloaded, limits.wait));
+    drop(first);
+    doors.enter(&key("a"), free, &limits).now_or_never().expect("there is room").unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_leaves_the_line_or_is_called_and_gone_blocks_nobody() {
+    let (doors, limits) = (Doors::default(), limits(1, 10));
+    let free = KeyLimits::default();
+    let first = doors.enter(&key("a"), free, &limits).await.unwrap();
+    let mut waiting: Vec<_> =
+        (0..3).map(|_| Box::pin(async { doors.enter(&key("a"), free, &limits).await })).collect();
+    for one in &mut waiting {
+        assert!(one.now_or_never().is_none());
+    }
+
+    drop(waiting.remove(1));
+    drop(first);
+    // The next one was called, and is gone before it noticed.
+    drop(waiting.remove(0));
+    let last = waiting.remove(0).now_or_never().expect("its turn has come").unwrap();
+
+    drop(last);
+    assert_eq!(doors.lock().line.lengths(), (0, 0));
+    assert_eq!(doors.lock().of(&key("a"), 0).in_flight, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_key_has_requests_of_its_own() {
+    let (doors, limits, own) = (Doors::default(), limits(10, 0), own(Some(2), None, Some(2)));
+    let enter = |name: &str| {
+        let (doors, name) = (doors.clone(), key(name));
+        async move { doors.enter(&name, own, &limits).await }
+    };
+    let (one, two) = (enter("a").await.unwrap(), enter("a").await.unwrap());
+    assert_eq!(enter("a").await.unwrap_err().retry_after, Some(SOON), "two are under way");
+    drop((one, two));
+
+    let refused = enter("a").await.unwrap_err();
+    assert_eq!(refused.reason, ErrorReason::ApiKeyRateLimited);
+    enter("b").await.unwrap();
+    tokio::time::sleep(refused.retry_after.unwrap()).await;
+    enter("a").await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn tokens_are_estimated_and_put_right_by_what_is_reported() {
+    let (doors, limits, own) = (Doors::default(), limits(10, 0), own(None, Some(100), None));
+    let left = || doors.rates(&key("a"), own).tokens.unwrap().remaining;
+    let turn = async |estimate, events: Vec<Event>| {
+        let permit = doors.enter(&key("a"), own, &limits).await.unwrap();
+        permit.reserve(estimate)?;
+        events.into_iter().for_each(|said| permit.saw(&event(said)));
+        Ok::<_, Problem>(())
+    };
+    let usage = |input, output| {
+        let (input_tokens, output_tokens) = (Some(input), Some(output));
+        Event::UsageReported(UsageReported { input_tokens, output_tokens, ..UsageReported::default() })
+    };
+
+    turn(30, vec![usage(10, 5)]).await.unwrap();
+    assert_eq!(left(), 85, "as reported");
+    turn(10, vec![Event::TextDelta(TextDelta { text: "12345".to_owned() })]).await.unwrap();
+    assert_eq!(left(), 73, "estimated, since nothing was reported");
+    turn(70, vec![usage(70, 40)]).await.unwrap();
+    assert_eq!(left(), 0, "a turn under way may go over");
+    let refused = turn(1, Vec::new()).await.unwrap_err();
+    assert_eq!(refused.reason, ErrorReason::ApiKeyRateLimited);
+    assert_eq!(turn(101, Vec::new()).await.unwrap_err().reason, ErrorReason::RequestTooLarge);
+    tokio::time::sleep(refused.retry_after.unwrap()).await;
+    turn(1, Vec::new()).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn keys_that_did_nothing_for_a_minute_are_forgotten() {
+    let (doors, limits) = (Doors::default(), limits(10, 0));
+    for number in 0..MANY_KEYS {
+        drop(doors.enter(&key(&number.to_string()), KeyLimits::default(), &limits).await.unwrap());
+    }
+    assert_eq!(doors.lock().used.len(), MANY_KEYS);
+    tokio::time::sleep(Duration::from_secs(61)).await;
+
+    drop(doors.enter(&key("one more"), KeyLimits::default(), &limits).await.unwrap());
+
+    assert_eq!(doors.lock().used.len(), 1);
+}

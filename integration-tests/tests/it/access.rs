@@ -1,0 +1,4 @@
+//! Who comes in, for what, and how much.
+
+mod keys;
+mod limits;
