@@ -54,6 +54,7 @@ fn generate(
     let mut builder = tonic_prost_build::configure()
         .out_dir(out)
         .bytes(".")
+        .codec_path("crate::framing::SmallBuffers")
         .skip_debug(["warp2api.token_pool.v1.Lease", "warp2api.token_pool.v1.Credential"])
         .emit_rerun_if_changed(false);
     for (proto, rust) in ORDERED_JSON.iter().chain(extern_paths) {

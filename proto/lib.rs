@@ -1,11 +1,14 @@
 //! The contract of Warp2Api: every service and message, generated from the `.proto` files beside this one.
 //!
-//! What is written by hand here are four things generated code cannot do: JSON values that keep the order of their
-//! keys ([`value`]), upstream messages that pass through untouched ([`opaque`]), names for the upstream's events
-//! ([`event_type`]), and leases and credentials whose `Debug` shows no secret.
+//! What is written by hand here is what generated code cannot do: JSON values that keep the order of their keys
+//! ([`value`]), upstream messages that pass through untouched ([`opaque`]), names for the upstream's events
+//! ([`event_type`]), the descriptors decoded ([`descriptors`]), buffers of a fitting size ([`framing`]), and leases and
+//! credentials whose `Debug` shows no secret.
 
 mod credential;
+pub mod descriptors;
 pub mod event_type;
+pub mod framing;
 mod lease;
 pub mod opaque;
 #[cfg(test)]

@@ -59,7 +59,7 @@ impl<W: Writer> AnswerBody<W> {
         permit: Option<Arc<Permit>>,
     ) -> Self {
         let keep_alive = KeepAlive::new(config.keep_alive);
-        let buffer = BytesMut::with_capacity(4096);
+        let buffer = BytesMut::with_capacity(1024);
         Self { source, writer, fields, buffer, keep_alive, keep_alive_form: config.keep_alive_form, permit }
     }
 

@@ -22,7 +22,7 @@ mod testing;
 mod timeout;
 
 pub use pages::pages;
-pub use route::{Body, Route, RouteError, contract, routes};
+pub use route::{Body, Route, RouteError, routes};
 pub use service::{Rest, RestConfig};
 pub use table::{Lookup, Table};
 pub use template::{Captured, NotText, Template, TemplateError};

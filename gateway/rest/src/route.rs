@@ -2,8 +2,6 @@
 //!
 //! What is wrong with an annotation is found when routes are read, at the start and in tests, never in a request.
 
-use std::sync::LazyLock;
-
 use http::Method;
 use http::uri::PathAndQuery;
 use prost_reflect::{
@@ -64,15 +62,6 @@ enum Problem {
     Conflict,
     #[error("the descriptors do not hold `google.api.http`")]
     NoAnnotations,
-}
-
-/// The descriptors of the contract.
-pub fn contract() -> &'static DescriptorPool {
-    static CONTRACT: LazyLock<DescriptorPool> = LazyLock::new(|| {
-        DescriptorPool::decode(warp2api_proto::FILE_DESCRIPTOR_SET)
-            .expect("the contract is part of the program")
-    });
-    &CONTRACT
 }
 
 /// The routes of every method of ours that is annotated, those that say most first: the first that matches is meant.
@@ -190,7 +179,7 @@ mod tests {
 
     #[test]
     fn every_annotated_method_of_the_contract_makes_routes() {
-        let routes = routes(contract()).unwrap();
+        let routes = routes(warp2api_proto::descriptors::pool()).unwrap();
 
         let texts: Vec<_> =
             routes.iter().map(|route| format!("{} {}", route.http_method, route.path)).collect();

@@ -13,11 +13,7 @@ use crate::layout::{Layouts, MessageId};
 
 const PACKAGE: &str = "warp.multi_agent.v1";
 
-static GLOBAL: LazyLock<Schema> = LazyLock::new(|| {
-    let pool = DescriptorPool::decode(warp2api_proto::FILE_DESCRIPTOR_SET)
-        .expect("the contract's descriptors were made by its own build");
-    Schema::new(&pool)
-});
+static GLOBAL: LazyLock<Schema> = LazyLock::new(|| Schema::new(warp2api_proto::descriptors::pool()));
 
 /// The message types that can be converted.
 #[derive(Debug)]

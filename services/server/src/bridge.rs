@@ -36,7 +36,7 @@ pub(crate) fn router(
         warp_chat: named("warp2api.warp_chat.v1.WarpChat"),
         guard: guard.clone(),
     });
-    let routes = warp2api_rest::routes(warp2api_rest::contract())?;
+    let routes = warp2api_rest::routes(warp2api_proto::descriptors::pool())?;
     let rest = Rest::new(RestConfig::default(), guard.clone(), routes, endpoints);
     let health = move || async move {
         axum::Json(json!({

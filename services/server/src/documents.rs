@@ -9,7 +9,7 @@ use crate::bridge::Endpoints;
 
 /// The routes of the services at hand.
 pub(crate) fn routes(endpoints: &Endpoints) -> anyhow::Result<Vec<Route>> {
-    let mut routes = warp2api_rest::routes(warp2api_rest::contract())?;
+    let mut routes = warp2api_rest::routes(warp2api_proto::descriptors::pool())?;
     routes.retain(|route| endpoints.contains_key(route.method.parent_service().full_name()));
     Ok(routes)
 }

@@ -4,14 +4,15 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::HeaderMap;
 use prost::Message as _;
-use prost_reflect::{DescriptorPool, DynamicMessage, SerializeOptions};
+use prost_reflect::{DynamicMessage, SerializeOptions};
 use tokio::sync::watch;
+use warp2api_proto::descriptors;
 use warp2api_proto::warp::multi_agent::v1::Request;
 
 use crate::check::Violation;
@@ -341,11 +342,7 @@ impl Drop for Running {
 }
 
 fn request_descriptor() -> Result<prost_reflect::MessageDescriptor, Unreadable> {
-    static POOL: OnceLock<Option<DescriptorPool>> = OnceLock::new();
-    POOL.get_or_init(|| DescriptorPool::decode(warp2api_proto::FILE_DESCRIPTOR_SET).ok())
-        .as_ref()
-        .and_then(|pool| pool.get_message_by_name("warp.multi_agent.v1.Request"))
-        .ok_or(Unreadable)
+    descriptors::pool().get_message_by_name("warp.multi_agent.v1.Request").ok_or(Unreadable)
 }
 
 #[cfg(test)]

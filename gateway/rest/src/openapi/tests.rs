@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 
 use super::*;
-use crate::route::{contract, routes};
+use crate::route::routes;
 
 fn document() -> Value {
-    let routes = routes(contract()).unwrap();
+    let routes = routes(warp2api_proto::descriptors::pool()).unwrap();
     Document {
         routes,
         edge: true,
@@ -34,7 +34,7 @@ fn references(value: &Value, found: &mut BTreeSet<String>) {
 #[test]
 fn every_route_is_an_operation_with_a_description() {
     let document = document();
-    let routes = routes(contract()).unwrap();
+    let routes = routes(warp2api_proto::descriptors::pool()).unwrap();
     let paths = document["paths"].as_object().unwrap();
     let operations: Vec<_> = paths.values().flat_map(|item| item.as_object().unwrap().values()).collect();
 
@@ -106,7 +106,7 @@ fn the_edge_is_described_by_its_own_tables() {
 
 #[test]
 fn only_what_is_served_is_described() {
-    let routes = routes(contract()).unwrap();
+    let routes = routes(warp2api_proto::descriptors::pool()).unwrap();
     let without_edge = Document { routes, version: "1", ..Document::default() }.json();
     let only_edge = Document { edge: true, version: "1", ..Document::default() }.json();
 

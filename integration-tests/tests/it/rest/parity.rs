@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 use warp2api_integration_tests::{House, Topology};
-use warp2api_rest::{Route, contract, routes};
+use warp2api_proto::descriptors;
+use warp2api_rest::{Route, routes};
 use warp2api_rpc::listener::Address;
 use warp2api_rpc::policy::{Access, access};
 
@@ -72,7 +73,7 @@ async fn by_rest(house: &House, route: &Route, request: &Value, most: usize) -> 
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_annotated_method_answers_by_rest_as_by_grpc() {
-    let routes = routes(contract()).unwrap();
+    let routes = routes(descriptors::pool()).unwrap();
     let cases = cases::all();
     let annotated: BTreeSet<_> = routes.iter().map(name).collect();
     let succeeds = cases.iter().filter(|case| !case.fails).map(|case| case.method.to_owned());
@@ -116,7 +117,7 @@ async fn whoever_may_not_call_by_grpc_may_not_by_rest() {
         let path = format!("/{}/{}", method.parent_service().full_name(), method.name());
         access(&path) == Some(Access::Admin)
     };
-    let routes = routes(contract()).unwrap();
+    let routes = routes(descriptors::pool()).unwrap();
     let guarded: Vec<_> = routes.iter().filter(guarded).collect();
     assert!(guarded.len() >= 3);
     for route in guarded {

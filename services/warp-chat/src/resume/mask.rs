@@ -8,7 +8,8 @@
 use std::borrow::Cow;
 use std::sync::LazyLock;
 
-use prost_reflect::{DescriptorPool, FieldDescriptor, Kind, MessageDescriptor};
+use prost_reflect::{FieldDescriptor, Kind, MessageDescriptor};
+use warp2api_proto::descriptors;
 
 use super::wire::{self, Malformed};
 
@@ -30,8 +31,7 @@ pub(crate) enum MaskError {
 const MOST_ELEMENTS: usize = 32;
 
 static MESSAGE: LazyLock<MessageDescriptor> = LazyLock::new(|| {
-    let pool = DescriptorPool::decode(warp2api_proto::FILE_DESCRIPTOR_SET);
-    let message = pool.ok().and_then(|pool| pool.get_message_by_name("warp.multi_agent.v1.Message"));
+    let message = descriptors::pool().get_message_by_name("warp.multi_agent.v1.Message");
     message.expect("the contract describes itself")
 });
 
