@@ -90,6 +90,9 @@ fn credentials(config: &Config, status: &PoolStatus) -> String {
     match (embedded, known.is_empty()) {
         (true, true) => "the embedded upstream's own".to_owned(),
         (false, true) => "none: chats will fail. Set WARP_API_KEY".to_owned(),
+        (true, false) if status.unused > 0 => {
+            format!("the embedded upstream's own; {} wait for a start on Warp", known.join(", "))
+        }
         (_, false) => known.join(", "),
     }
 }

@@ -54,6 +54,10 @@ pub(crate) async fn accounts(
         headers: headers.clone(),
     };
     let mut rules = config.pool.clone();
+    if matches!(config.upstream, UpstreamChoice::Embedded(_)) && store.is_kept() {
+        // The embedded upstream refuses what is Warp's, and what is kept would be the worse for it.
+        rules.only = Some(Kind::Embedded);
+    }
     rules.max_lease_duration = rules.max_lease_duration.max(config.chat.lease_duration());
     if let Some(most) = config.max_in_flight {
         rules.max_in_flight = most;

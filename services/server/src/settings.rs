@@ -164,7 +164,8 @@ settings! {
     cors_origins: "W2A_CORS_ORIGINS", Plain;
 
     /// Where chats run: `auto`, `embedded`, or the root URL of an upstream. `auto` is Warp if a credential is
-    /// configured or stored, else the embedded one. Default: auto.
+    /// configured or stored, else the embedded one. What is stored is not used on the embedded one, and what is added
+    /// there serves from the next start on. Default: auto.
     upstream: "W2A_UPSTREAM", Plain;
     /// Warp's root URL. Default: `https://app.warp.dev`.
     warp_url: "WARP_URL", Plain;

@@ -12,7 +12,7 @@ mod rotate;
 
 pub use add::Addition;
 pub use edit::Edit;
-pub(crate) use renew::Token;
+pub(crate) use renew::{Token, unused};
 
 use crate::audit::Change;
 use crate::credential::CredentialId;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::breaker::Rule;
+use crate::credential::Kind;
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
@@ -71,6 +72,10 @@ pub struct PoolConfig {
     pub quota_cool_down: Backoff,
     /// The longest wait for quota that is believed. Default 35 days: quotas are monthly.
     pub max_quota_wait: Duration,
+    /// The only kind of credentials that this process uses: others are kept and shown, but neither leased nor
+    /// exchanged, nor asked about. `None`, the default, means all. For a process on the embedded upstream, which would
+    /// refuse what is Warp's.
+    pub only: Option<Kind>,
     /// How far delays are stretched at random, as a share of the delay: 0 is never, 0.2 is up to a fifth longer.
     /// Default 0.2.
     pub jitter: f64,
@@ -104,12 +109,18 @@ impl Default for PoolConfig {
             max_rate_limit: HOUR,
             quota_cool_down: Backoff { base: 10 * MINUTE, max: 6 * HOUR },
             max_quota_wait: 35 * 24 * HOUR,
+            only: None,
             jitter: 0.2,
         }
     }
 }
 
 impl PoolConfig {
+    /// Whether this process uses credentials of a kind.
+    pub fn uses(&self, kind: Kind) -> bool {
+        self.only.is_none_or(|only| only == kind)
+    }
+
     /// How long before its expiry a token of this life is renewed. `random` is in `0..1`.
     pub fn margin(&self, life: Duration, random: f64) -> Duration {
         let share = life / 100 * self.refresh_margin_percent.min(100);

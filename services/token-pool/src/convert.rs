@@ -32,7 +32,7 @@ pub(crate) fn credential_id(name: &str, field: impl Into<String>) -> Result<Cred
     let id = name.strip_prefix(COLLECTION).and_then(CredentialId::parse);
     id.ok_or_else(|| {
         // What was sent is not repeated: it may be a token.
-        let form = "must be credentials/{id} with the 8 or 32 hexadecimal digits that ListCredentials shows";
+        let form = "must be credentials/{id}, a name that ListCredentials shows";
         Failure::invalid(field, form)
     })
 }
@@ -266,6 +266,7 @@ pub(crate) fn status(status: &PoolStatus) -> proto::GetPoolStatusResponse {
         active_count: sum(|tier| tier.active),
         in_flight_count: count(status.tiers.iter().map(|tier| tier.in_flight).sum::<u32>()),
         tiers: status.tiers.iter().map(tier_status).collect(),
+        unused_count: count(status.unused),
         soonest_recovery_time: status.soonest_recovery.map(Into::into),
         endpoints: status.endpoints.iter().map(|endpoint| endpoint_status(endpoint, status.time)).collect(),
         total_tokens: sum(|tier| tier.total),

@@ -107,6 +107,11 @@ impl CredentialId {
         (allowed && !ends && (1..=Self::MAX).contains(&text.len())).then(|| Self(text.to_owned()))
     }
 
+    /// The id of the guest, if nobody has chosen it for another one.
+    pub(crate) fn guest() -> Self {
+        Self("guest".to_owned())
+    }
+
     /// The digits.
     pub fn as_str(&self) -> &str {
         &self.0

@@ -124,7 +124,8 @@ impl Entry {
             }),
             probing: self.out.range(self.state.settled.saturating_add(1)..).next().is_some(),
             last_grant: self.last_grant,
-            fits: (wish.tiers.is_empty() || wish.tiers.contains(&self.tier))
+            fits: config.uses(self.kind)
+                && (wish.tiers.is_empty() || wish.tiers.contains(&self.tier))
                 && (wish.kinds.is_empty() || wish.kinds.contains(&self.kind)),
             excluded: wish.excluded.contains(&self.id),
             preferred: wish.preferred.as_ref() == Some(&self.id),
@@ -224,7 +225,8 @@ impl Entry {
     /// When the background task is to exchange the refresh token: ahead of the access token's expiry if the
     /// credential is in use, or as the probe of one whose exchanges were refused.
     pub(crate) fn exchange_due(&self, config: &PoolConfig) -> Option<SystemTime> {
-        if !self.kind.is_refreshable() || self.flight.is_some() || self.state.waits_for_a_person() {
+        let is_idle = !self.kind.is_refreshable() || !config.uses(self.kind);
+        if is_idle || self.flight.is_some() || self.state.waits_for_a_person() {
             return None;
         }
         if let Phase::Tripped { probe_at } = self.state.phase {

@@ -91,6 +91,15 @@ pub enum Error {
         /// When to come back.
         retry_after: Duration,
     },
+    /// A change that was asked for is in effect, but the store did not take it in time.
+    #[error(
+        "the change is in effect but not stored yet: the store does not answer. It is stored as soon as it does, and \
+         lost if this process ends before"
+    )]
+    NotStored {
+        /// When to ask again.
+        retry_after: Duration,
+    },
 }
 
 impl Error {
@@ -123,7 +132,8 @@ impl Error {
             | Self::CredentialChanged(_)
             | Self::Unsuitable { .. }
             | Self::NotRenewed(_)
-            | Self::StoreUnavailable { .. } => None,
+            | Self::StoreUnavailable { .. }
+            | Self::NotStored { .. } => None,
         }
     }
 
@@ -135,7 +145,7 @@ impl Error {
             | Self::QuotaExhausted { retry_after }
             | Self::UpstreamDown { retry_after }
             | Self::RefreshFailed { retry_after } => *retry_after,
-            Self::StoreUnavailable { retry_after } => Some(*retry_after),
+            Self::StoreUnavailable { retry_after } | Self::NotStored { retry_after } => Some(*retry_after),
             Self::NothingConfigured
             | Self::NoneFits
             | Self::LeaseNotFound
@@ -165,7 +175,7 @@ impl Error {
             Self::CredentialChanged(_) => ErrorReason::CredentialChanged,
             Self::Unsuitable { .. } => ErrorReason::CredentialUnsuitable,
             Self::NotRenewed(_) => ErrorReason::CredentialRefreshFailed,
-            Self::StoreUnavailable { .. } => ErrorReason::StoreUnavailable,
+            Self::StoreUnavailable { .. } | Self::NotStored { .. } => ErrorReason::StoreUnavailable,
         }
     }
 }
@@ -185,6 +195,7 @@ impl From<Error> for Failure {
             | Error::Unsuitable { credential: id, .. } => {
                 failure.with_metadata("credential", format!("credentials/{id}"))
             }
+            Error::NotStored { .. } => failure.with_metadata("in_effect", "true"),
             Error::RequestIdReused => failure.with_field("request_id", "was used for another credential"),
             _ => failure,
         }

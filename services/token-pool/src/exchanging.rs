@@ -6,7 +6,6 @@ use std::time::{Duration, SystemTime};
 
 use tokio::time::sleep;
 
-use crate::clock::{after, until};
 use crate::credential::{CredentialId, Secret};
 use crate::entry::Entry;
 use crate::error::Error;
@@ -14,11 +13,7 @@ use crate::exchange::{ExchangeError, Exchanged};
 use crate::open::Open;
 use crate::pool::{Core, Pool};
 use crate::store::Backing;
-use crate::store::kept::Claim;
-use crate::store::replica::LOOK;
 
-/// What a process needs besides its two requests until others hear of their result.
-const CLAIM_SLACK: Duration = Duration::from_secs(5);
 /// The wait until a result that could not be stored is stored again, doubled up to [`MAX_RETRY`].
 const RETRY: Duration = Duration::from_millis(200);
 const MAX_RETRY: Duration = Duration::from_secs(5);
@@ -85,26 +80,14 @@ pub(crate) async fn run(core: Weak<Core>, id: CredentialId, before: Before) -> b
 async fn turn(core: &Weak<Core>, id: &CredentialId, before: Before) -> Option<Turn> {
     loop {
         let pool = Pool { core: core.upgrade()? };
-        let mut heard = match &pool.core.backing {
-            Backing::Memory | Backing::Local(_) => None,
-            Backing::Shared(shared) => Some(shared.heard.subscribe()),
-        };
+        let mut others = pool.others();
         let wanted = id.clone();
         // For good: a refresh token that is not stored yet is not used.
         let turn = pool.transact_durably(move |open| open.claim(&wanted, before)).await.ok()?;
         let Turn::Theirs { until: bound } = turn else { return Some(turn) };
-        let left = until(bound, pool.core.clock.now()).min(LOOK).max(Duration::from_millis(10));
+        let now = pool.core.clock.now();
         drop(pool);
-        let news = async {
-            match &mut heard {
-                Some(heard) => drop(heard.changed().await),
-                None => std::future::pending().await,
-            }
-        };
-        tokio::select! {
-            () = news => {}
-            () = sleep(left) => {}
-        }
+        others.news(bound, now).await;
     }
 }
 
@@ -176,15 +159,10 @@ impl Open<'_> {
         if entry.exchanges != before.exchanges {
             return Turn::Over { renewed: entry.serial > before.serial };
         }
-        if let Backing::Shared(shared) = &pool.core.backing {
-            match &entry.claim {
-                Some(claim) if claim.owner != shared.name && claim.until > wall => {
-                    return Turn::Theirs { until: claim.until };
-                }
-                _ => {}
-            }
-            let bound = pool.core.config.exchange_timeout.saturating_mul(2).saturating_add(CLAIM_SLACK);
-            entry.claim = Some(Claim { owner: shared.name.clone(), until: after(wall, bound) });
+        match pool.claim(entry.claim.as_ref(), wall, pool.core.config.exchange_timeout) {
+            Some(Ok(claim)) => entry.claim = Some(claim),
+            Some(Err(until)) => return Turn::Theirs { until },
+            None => {}
         }
         Turn::Mine(entry.refresh_token())
     }

@@ -9,14 +9,15 @@ use crate::entry::Bearer;
 use crate::error::Error;
 use crate::lease::{Lease, LeaseId, LeaseRecord};
 use crate::open::Open;
+use crate::others::longest_claim;
 use crate::pool::Pool;
 use crate::refresh::FlightFuture;
 use crate::state::Readiness;
 
 /// How often a caller waits for an access token that was withdrawn again before it could take it.
 const EXCHANGES: usize = 2;
-/// How long a slot is kept for a caller that waits for an access token: longer than that takes.
-const RESERVATION: Duration = Duration::from_secs(120);
+/// How long a slot is kept for a caller that waits for an access token beyond what that may take.
+const RESERVATION_SLACK: Duration = Duration::from_secs(5);
 
 /// A slot that was given to somebody.
 pub(crate) struct Grant {
@@ -86,7 +87,7 @@ impl Open<'_> {
             credential: credential.clone(),
             grant,
             token_serial: 0,
-            expires: instant_after(self.now, RESERVATION),
+            expires: self.now,
             lent: false,
         };
         let stage = self.stage(&lease, record, duration);
@@ -111,7 +112,13 @@ impl Open<'_> {
         } else {
             match entry.bearer(wall, &pool.core.config) {
                 None if entry.flight.is_none() && exchanges == 0 => Stage::Lost,
-                None => Stage::Exchanging(pool.exchange(entry)),
+                None => {
+                    // An exchange of another process may have to end first. Where nobody is left to give the slot back,
+                    // it is free after that.
+                    let longest = longest_claim(pool.core.config.exchange_timeout).saturating_mul(2);
+                    record.expires = instant_after(now, longest.saturating_add(RESERVATION_SLACK));
+                    Stage::Exchanging(pool.exchange(entry))
+                }
                 Some(Bearer { secret: bearer, serial, renewal_due }) => {
                     entry.granted(wall);
                     record.lent = true;

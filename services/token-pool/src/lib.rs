@@ -37,6 +37,7 @@ pub mod lease;
 pub mod listing;
 mod membership;
 mod open;
+mod others;
 pub mod pool;
 pub mod quota;
 pub mod refresh;

@@ -39,27 +39,36 @@ impl Pool {
         }
     }
 
-    /// The same, and what was changed is stored for good before this returns.
+    /// The same for an operation that may come to nothing by itself; what it has changed is stored for good before
+    /// this returns.
     ///
     /// # Errors
-    /// As [`transact`](Self::transact); and when it could not be stored in time. It may be stored later then.
+    /// As [`transact`](Self::transact), and those of the operation, which has changed nothing then; and
+    /// [`Error::NotStored`] if it was done but could not be stored in time.
+    pub(crate) async fn decide_durably<T: Send + 'static>(
+        &self,
+        operation: impl FnOnce(&mut Open<'_>) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        let Backing::Local(local) = &self.core.backing else { return self.transact(operation).await? };
+        let (result, number) = self.transact_here(|open| {
+            let result = operation(open);
+            open.inner.last_lasting += u64::from(result.is_ok());
+            (result, open.inner.last_lasting)
+        });
+        let result = result?;
+        local.until_stored(number, self.core.config.store_timeout).await?;
+        Ok(result)
+    }
+
+    /// The same for one that always comes to something.
+    ///
+    /// # Errors
+    /// As [`transact`](Self::transact); and [`Error::NotStored`].
     pub(crate) async fn transact_durably<T: Send + 'static>(
         &self,
         operation: impl FnOnce(&mut Open<'_>) -> T + Send + 'static,
     ) -> Result<T, Error> {
-        match &self.core.backing {
-            Backing::Memory => Ok(self.transact_here(operation)),
-            Backing::Shared(shared) => shared.transact(operation).await,
-            Backing::Local(local) => {
-                let (result, number) = self.transact_here(|open| {
-                    let result = operation(open);
-                    open.inner.last_lasting += 1;
-                    (result, open.inner.last_lasting)
-                });
-                local.until_stored(number, self.core.config.store_timeout).await?;
-                Ok(result)
-            }
-        }
+        self.decide_durably(|open| Ok(operation(open))).await
     }
 
     /// Takes back a slot that nobody used.

@@ -24,6 +24,7 @@ use crate::select::OnQuota;
 use crate::state::Outcome;
 use crate::store::Backing;
 use crate::store::changes::Keeping;
+use crate::store::kept::Claim;
 use crate::view::{CredentialView, Cursor, PoolStatus, status};
 use crate::waiting::Waiter;
 
@@ -123,6 +124,8 @@ pub(crate) struct Inner {
     pub(crate) last_lasting: u64,
     /// What is known about the store, if there is one.
     pub(crate) keeping: Option<Keeping>,
+    /// Which process signs in as a guest, if there are several.
+    pub(crate) guest: Option<Claim>,
     /// The instant to which those who wait sleep.
     pub(crate) announced: Option<Instant>,
 }
@@ -201,19 +204,22 @@ impl Pool {
     /// made up for when it can.
     ///
     /// # Errors
-    /// [`Error::LeaseNotFound`] if the lease was reported before or has expired.
+    /// [`Error::LeaseNotFound`] if the lease was reported before or has expired; [`Error::NotStored`].
     pub async fn report(&self, report: Report) -> Result<CredentialView, Error> {
         let lasting = report.outcome == Outcome::Blocked;
         let kept = report.clone();
         let operation = move |open: &mut Open<'_>| open.report(&report);
-        let reported =
-            if lasting { self.transact_durably(operation).await } else { self.transact(operation).await };
+        let reported = if lasting {
+            self.decide_durably(operation).await
+        } else {
+            self.transact(operation).await.flatten()
+        };
         if let (Err(Error::StoreUnavailable { .. }), Backing::Shared(shared)) =
             (&reported, &self.core.backing)
         {
             shared.keep_report(kept);
         }
-        reported?
+        reported
     }
 
     /// Shows credentials, best tier first, from after `cursor` on; and where to go on if there are more.
@@ -251,7 +257,7 @@ impl Pool {
     pub async fn status(&self) -> Result<PoolStatus, Error> {
         self.transact(|open| {
             let endpoints = open.endpoints();
-            status(&open.inner.entries, endpoints, open.wall)
+            status(&open.inner.entries, endpoints, open.wall, open.config())
         })
         .await
     }

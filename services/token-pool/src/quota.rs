@@ -103,6 +103,11 @@ impl Accounts {
         self.shared.sign_in.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_with(begin).clone()
     }
 
+    /// How long one of its requests may take.
+    pub(crate) fn patience(&self) -> Duration {
+        self.api.timeout
+    }
+
     /// The next sign-in is a new one.
     pub(crate) fn forget_sign_in(&self) {
         *self.shared.sign_in.lock().unwrap_or_else(PoisonError::into_inner) = None;
@@ -144,7 +149,8 @@ impl Accounts {
         let inner = self.pool.lock();
         asked.retain(|id, _| inner.entries.iter().any(|entry| entry.id == *id));
         let is_due = |entry: &&Entry| {
-            let at_hand = entry.bearer(wall, &self.pool.core.config).is_some();
+            let config = &self.pool.core.config;
+            let at_hand = config.uses(entry.kind) && entry.bearer(wall, config).is_some();
             at_hand && wants_reading(entry, asked.get(&entry.id).copied(), now, wall)
         };
         let due: Vec<_> = inner.entries.iter().filter(is_due).take(MAX_READING).collect();

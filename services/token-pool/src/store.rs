@@ -212,6 +212,11 @@ impl Store {
         Ok(Self { keys, opened })
     }
 
+    /// Whether what it holds outlives the process.
+    pub fn is_kept(&self) -> bool {
+        !matches!(self.opened, Opened::Memory)
+    }
+
     /// Whether it holds credentials that are there whatever the operator's variables say.
     pub fn has_credentials(&self) -> bool {
         match &self.opened {
@@ -280,7 +285,11 @@ impl Pool {
             }
             Backing::Local(local) => {
                 // What was told is there before it is read.
-                self.transact_durably(|_| ()).await?;
+                let stored = self.transact_durably(|_| ()).await;
+                stored.map_err(|error| match error {
+                    Error::NotStored { retry_after } => Error::StoreUnavailable { retry_after },
+                    error => error,
+                })?;
                 local.audit(before, limit).await
             }
             Backing::Shared(shared) => shared.audit(before, limit).await,

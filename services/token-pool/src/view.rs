@@ -71,6 +71,8 @@ pub struct PoolStatus {
     pub time: SystemTime,
     /// How the endpoints fare.
     pub endpoints: [EndpointStatus; 2],
+    /// Credentials that this process has no use for.
+    pub unused: usize,
 }
 
 /// One tier, counted.
@@ -140,7 +142,12 @@ impl Entry {
 }
 
 /// Counts credentials.
-pub(crate) fn status(entries: &[Entry], endpoints: [EndpointStatus; 2], now: SystemTime) -> PoolStatus {
+pub(crate) fn status(
+    entries: &[Entry],
+    endpoints: [EndpointStatus; 2],
+    now: SystemTime,
+    config: &PoolConfig,
+) -> PoolStatus {
     let views: Vec<_> = entries.iter().map(|entry| CredentialView::of(entry, now)).collect();
     let tiers = Tier::ALL.into_iter().filter_map(|tier| count(tier, &views)).collect();
     let active = views.iter().filter(|view| view.phase == Phase::Active).count();
@@ -148,7 +155,8 @@ pub(crate) fn status(entries: &[Entry], endpoints: [EndpointStatus; 2], now: Sys
     let waits = endpoints.iter().filter(|endpoint| endpoint.held > 0).filter_map(|endpoint| endpoint.open);
     let soonest = views.iter().filter_map(|view| view.recovery).chain(waits.map(|open| open.until)).min();
     let soonest_recovery = soonest.filter(|_| active <= held).map(|time| time.max(now));
-    PoolStatus { tiers, soonest_recovery, time: now, endpoints }
+    let unused = entries.iter().filter(|entry| !config.uses(entry.kind)).count();
+    PoolStatus { tiers, soonest_recovery, time: now, endpoints, unused }
 }
 
 fn count(tier: Tier, views: &[CredentialView]) -> Option<TierStatus> {

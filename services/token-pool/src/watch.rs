@@ -103,6 +103,8 @@ impl Watcher {
                 sleep_until(self.glanced + PAUSE).await;
                 let quiet = self.spoken + HEARTBEAT;
                 tokio::select! {
+                    // One who did not read for long hears of changes before it hears that nothing has happened.
+                    biased;
                     // The pool outlives its watchers; were it gone, looking now and then would do.
                     Ok(()) = self.news.changed() => {
                         self.compare(self.pool.glance());

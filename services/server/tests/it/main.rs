@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by a panic")]
 
 mod banner;
+mod embedded;
 mod parts;
 mod pool_client;
 mod ports;

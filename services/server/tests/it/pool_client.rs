@@ -44,12 +44,7 @@ impl Upstream {
 
     /// Waits until so many exchanges have begun.
     pub(crate) async fn exchanged(&self, count: usize) {
-        let begun = async {
-            while self.simulator.record().exchanges().len() < count {
-                tokio::time::sleep(Duration::from_millis(2)).await;
-            }
-        };
-        tokio::time::timeout(PATIENCE, begun).await.expect("the token endpoint is asked");
+        until("the token endpoint is asked", || self.simulator.record().exchanges().len() >= count).await;
     }
 
     /// The refresh tokens that came, each as something that tells it from others.
@@ -57,6 +52,16 @@ impl Upstream {
         let exchanges = self.simulator.record().exchanges();
         exchanges.iter().map(|exchange| exchange.field("refresh_token").unwrap().to_owned()).collect()
     }
+}
+
+/// Waits until something holds.
+pub(crate) async fn until(what: &str, holds: impl Fn() -> bool) {
+    let waiting = async {
+        while !holds() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, waiting).await.unwrap_or_else(|_| panic!("in vain: {what}"));
 }
 
 /// A caller.
@@ -105,6 +110,16 @@ impl Client {
     pub(crate) async fn list(&self) -> Vec<Credential> {
         let listed = self.pool.clone().list_credentials(ListCredentialsRequest::default()).await;
         listed.unwrap().into_inner().credentials
+    }
+
+    /// Waits until no lease is out.
+    pub(crate) async fn settled(&self) {
+        let settled = async {
+            while self.status().await.in_flight_count > 0 {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, settled).await.expect("nothing is stuck");
     }
 
     pub(crate) async fn status(&self) -> GetPoolStatusResponse {

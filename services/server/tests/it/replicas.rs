@@ -1,7 +1,7 @@
 //! Three processes on one PostgreSQL: one is killed, one is cut off for a while, and they are one pool all the time.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use tonic::Code;
 use warp2api_proto::token_pool::v1::{AcquireCredentialRequest, CredentialOutcome, CredentialState};
 use warp2api_upstream_sim::{ExchangeScenario, Rotation};
 
-use crate::pool_client::{Client, Upstream};
+use crate::pool_client::{Client, Upstream, until};
 use crate::postgres::TestDatabase;
 use crate::program::{PATIENCE, Program};
 use crate::proxy::Proxy;
@@ -50,15 +50,35 @@ impl Out {
         self.0.lock().unwrap().get_mut(credential).unwrap().0 -= 1;
     }
 
+    /// Whether a credential was leased.
+    fn has_been(&self, credential: &str) -> bool {
+        self.0.lock().unwrap().contains_key(credential)
+    }
+
     fn most(&self) -> usize {
         self.0.lock().unwrap().values().map(|(_, most)| *most).max().unwrap_or_default()
     }
 }
 
-/// Takes turns with one process until told to stop. How many it had, and how many it was refused for want of the
-/// database.
-async fn turns(client: Client, out: Out, stop: Arc<AtomicBool>) -> (usize, usize) {
-    let (mut served, mut refused) = (0, 0);
+/// What the callers of one process had: turns, and refusals for want of the database.
+#[derive(Debug, Default)]
+struct Count {
+    served: AtomicUsize,
+    refused: AtomicUsize,
+}
+
+impl Count {
+    fn served(&self) -> usize {
+        self.served.load(Ordering::Relaxed)
+    }
+
+    fn refused(&self) -> usize {
+        self.refused.load(Ordering::Relaxed)
+    }
+}
+
+/// Takes turns with one process until told to stop.
+async fn turns(client: Client, out: Out, stop: Arc<AtomicBool>, count: Arc<Count>) {
     let wish = AcquireCredentialRequest {
         lease_duration: LEASE.try_into().ok(),
         max_wait: Duration::from_secs(2).try_into().ok(),
@@ -72,19 +92,33 @@ async fn turns(client: Client, out: Out, stop: Arc<AtomicBool>) -> (usize, usize
                 // From here on the slot may be another's.
                 out.remove(&lease.credential_display_name);
                 drop(client.report(&lease.lease_id, CredentialOutcome::Success).await);
-                served += 1;
+                count.served.fetch_add(1, Ordering::Relaxed);
             }
             Err(status) => {
                 assert!(
                     matches!(status.code(), Code::Unavailable | Code::Cancelled | Code::Unknown),
                     "{status:?}"
                 );
-                refused += usize::from(format!("{status:?}").contains("STORE_UNAVAILABLE"));
+                if format!("{status:?}").contains("STORE_UNAVAILABLE") {
+                    count.refused.fetch_add(1, Ordering::Relaxed);
+                }
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
         }
     }
-    (served, refused)
+}
+
+/// Waits until no slot is kept for a caller that waits for an access token.
+async fn reserved(database: &TestDatabase) {
+    let options: sqlx::postgres::PgConnectOptions = database.url.parse().unwrap();
+    let mut connection = sqlx::ConnectOptions::connect(&options).await.unwrap();
+    let none = async {
+        let count = "SELECT count(*) FROM leases WHERE lent = 0";
+        while sqlx::query_scalar::<_, i64>(count).fetch_one(&mut connection).await.unwrap() > 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, none).await.expect("everybody has the access token");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -99,40 +133,45 @@ async fn three_processes_of_which_one_is_killed_and_one_cut_off_are_one_pool() {
     let (out, stop) = (Out::default(), Arc::new(AtomicBool::new(false)));
     let tasks = tokio_util::task::TaskTracker::new();
     let mut callers = Vec::new();
-    for (index, program) in [&whole, &killed, &cut].into_iter().enumerate() {
+    let counts: [Arc<Count>; 3] = Default::default();
+    for (program, count) in [&whole, &killed, &cut].into_iter().zip(&counts) {
         // More callers than slots: the tier SHARED is needed, and with it the refresh token, by all at once.
         for _ in 0..6 {
             let client = Client::connect(program).await;
-            callers.push((index, tasks.spawn(turns(client, out.clone(), stop.clone()))));
+            let (out, stop, count) = (out.clone(), stop.clone(), count.clone());
+            callers.push(tasks.spawn(turns(client, out, stop, count)));
         }
     }
-    tokio::time::sleep(Duration::from_secs(2)).await;
+    let [by_whole, _, by_cut] = &counts;
+    until("all serve", || counts.iter().all(|count| count.served() > 10) && out.has_been("refresh")).await;
     assert_eq!(upstream.refresh_tokens().len(), 1, "one refresh");
+    // Whoever waited for it has its result: slots that are kept for such callers are kept for longer than leases last.
+    reserved(&database).await;
 
     killed.killed();
     proxy.cut();
-    tokio::time::sleep(Duration::from_secs(8)).await;
+    let before = by_whole.served();
+    until("the one that is cut off says so, and the whole one goes on", || {
+        by_cut.refused() > 0 && by_whole.served() > before + 100
+    })
+    .await;
     proxy.mend();
-    tokio::time::sleep(Duration::from_secs(3)).await;
+    let before = by_cut.served();
+    until("it serves again", || by_cut.served() > before + 20).await;
     stop.store(true, Ordering::Relaxed);
-    let mut sums = [(0, 0); 3];
-    for (index, caller) in callers {
-        let (served, refused) = tokio::time::timeout(PATIENCE, caller).await.unwrap().unwrap();
-        sums[index] = (sums[index].0 + served, sums[index].1 + refused);
+    for caller in callers {
+        tokio::time::timeout(PATIENCE, caller).await.unwrap().unwrap();
     }
 
-    eprintln!("served and refused by each: {sums:?}; most leases of one credential at once: {}", out.most());
+    eprintln!(
+        "served and refused by each: {counts:?}; most leases of one credential at once: {}",
+        out.most()
+    );
     assert_eq!(out.most(), CAP, "the cap was reached and kept");
-    assert!(sums.iter().all(|(served, _)| *served > 10), "{sums:?}");
-    assert!(sums[2].1 > 0 && sums[0].1 == 0, "the one that was cut off said so, and it alone: {sums:?}");
+    assert_eq!(by_whole.refused(), 0, "the one that was cut off said so, and it alone");
     // Grants that nobody heard of end by themselves.
     let clients = [Client::connect(&whole).await, Client::connect(&cut).await];
-    let settled = async {
-        while clients[0].status().await.in_flight_count > 0 {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-    };
-    tokio::time::timeout(PATIENCE, settled).await.expect("nothing is stuck");
+    clients[0].settled().await;
     for client in &clients {
         let credentials = client.list().await;
         let names: Vec<_> = credentials.iter().map(|c| c.display_name.as_str()).collect();

@@ -37,7 +37,7 @@ impl Operator {
     /// and this is one; [`Error::CredentialIdTaken`]; [`Error::RequestIdReused`].
     pub async fn add(&self, addition: Addition) -> Result<CredentialView, Error> {
         let actor = self.actor.clone();
-        self.pool.transact_durably(move |open| open.add(addition, actor)).await?
+        self.pool.decide_durably(move |open| open.add(addition, actor)).await
     }
 }
 
@@ -69,7 +69,16 @@ impl Open<'_> {
             (entry.facts.request_id, entry.facts.max_in_flight) = (request_id, max_in_flight);
             entry.facts.guest = guest;
         }
+        if guest {
+            self.inner.guest = None;
+        }
         let view = self.view(&id)?;
+        if !self.config().uses(view.kind) {
+            tracing::warn!(
+                credential.id = id.as_str(),
+                "credential is kept for a start on Warp; this process runs on the embedded upstream"
+            );
+        }
         let name = view.display_name.clone();
         self.note(actor, if guest { "guest" } else { "create" }, &view, name);
         Ok(view)

@@ -18,14 +18,14 @@ impl Operator {
     pub async fn disable(&self, id: &CredentialId, reason: &str) -> Result<CredentialView, Error> {
         let reason: String = reason.trim().chars().take(MAX_REASON_CHARS).collect();
         self.decide(id, "disable", move |open, id| {
-            let (context, by) = (open.context(), reason.clone());
+            let (context, by) = (open.context(), reason);
             let entry = open.entry(id).ok_or_else(|| Error::CredentialNotFound(id.clone()))?;
             let by = (!by.is_empty() && !entry.holds_secret(&by)).then_some(by);
             entry.decide(Event::SwitchedOff, &context);
             if let Some(reason) = &by {
                 entry.last_error = Some(format!("switched off by an operator: {reason}"));
             }
-            Ok(by.unwrap_or_default())
+            Ok(Some(by.unwrap_or_default()))
         })
         .await
     }
@@ -35,17 +35,14 @@ impl Operator {
     /// # Errors
     /// [`Error::CredentialNotFound`].
     pub async fn enable(&self, id: &CredentialId) -> Result<CredentialView, Error> {
-        let current = self.pool.get(id).await?;
-        if current.phase != Phase::SwitchedOff {
-            return Ok(current);
-        }
         self.decide(id, "enable", |open, id| {
             let context = open.context();
             let entry = open.entry(id).ok_or_else(|| Error::CredentialNotFound(id.clone()))?;
-            if entry.state.phase == Phase::SwitchedOff {
-                entry.decide(Event::Recovered, &context);
+            if entry.state.phase != Phase::SwitchedOff {
+                return Ok(None);
             }
-            Ok(String::new())
+            entry.decide(Event::Recovered, &context);
+            Ok(Some(String::new()))
         })
         .await
     }
@@ -60,22 +57,22 @@ impl Operator {
             let context = open.context();
             let entry = open.entry(id).ok_or_else(|| Error::CredentialNotFound(id.clone()))?;
             entry.decide(Event::Recovered, &context);
-            Ok(String::new())
+            Ok(Some(String::new()))
         })
         .await
     }
 
-    /// Does something to a credential, and writes it down with the detail that `change` returns.
+    /// Does something to a credential, and writes it down with the detail that `change` returns, if it did anything.
     async fn decide(
         &self,
         id: &CredentialId,
         action: &'static str,
-        change: impl Fn(&mut Open<'_>, &CredentialId) -> Result<String, Error> + Send + 'static,
+        change: impl FnOnce(&mut Open<'_>, &CredentialId) -> Result<Option<String>, Error> + Send + 'static,
     ) -> Result<CredentialView, Error> {
         let (id, actor) = (id.clone(), self.actor.clone());
         self.pool
-            .transact_durably(move |open| {
-                let detail = change(open, &id)?;
+            .decide_durably(move |open| {
+                let Some(detail) = change(open, &id)? else { return open.view(&id) };
                 open.inner.endpoints.forget(&id);
                 let now = open.wall;
                 if let Some(entry) = open.entry(&id) {
@@ -93,6 +90,6 @@ impl Operator {
                 open.note(actor, action, &view, detail);
                 Ok(view)
             })
-            .await?
+            .await
     }
 }

@@ -46,7 +46,7 @@ impl Operator {
     /// decide.
     pub async fn edit(&self, id: &CredentialId, edit: Edit) -> Result<CredentialView, Error> {
         let (id, actor) = (id.clone(), self.actor.clone());
-        self.pool.transact_durably(move |open| open.edit(&id, edit, actor)).await?
+        self.pool.decide_durably(move |open| open.edit(&id, edit, actor)).await
     }
 
     /// Removes a credential and its leases, for good before this returns. The credential as it was.
@@ -57,7 +57,7 @@ impl Operator {
     pub async fn remove(&self, id: &CredentialId, etag: Option<String>) -> Result<CredentialView, Error> {
         let (id, actor) = (id.clone(), self.actor.clone());
         self.pool
-            .transact_durably(move |open| {
+            .decide_durably(move |open| {
                 let entry = open.find(&id)?;
                 check_etag(entry, etag.as_deref())?;
                 if entry.facts.guest {
@@ -78,7 +78,7 @@ impl Operator {
                 open.note(actor, "delete", &view, name);
                 Ok(view)
             })
-            .await?
+            .await
     }
 }
 

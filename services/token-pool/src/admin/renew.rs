@@ -43,13 +43,13 @@ impl Operator {
         let renewed = exchange.await;
         let (id, actor) = (id.clone(), self.actor.clone());
         self.pool
-            .transact_durably(move |open| {
+            .decide_durably(move |open| {
                 let view = open.view(&id)?;
                 let error = view.last_error.clone().unwrap_or_default();
                 open.note(actor, "refresh", &view, if renewed { "" } else { error.as_str() });
                 if renewed { Ok(view) } else { Err(Error::NotRenewed(error)) }
             })
-            .await?
+            .await
     }
 
     /// Writes down that a credential was checked, and what was found.
@@ -110,6 +110,7 @@ impl Pool {
 impl Open<'_> {
     fn renew(&mut self, id: &CredentialId) -> Result<FlightFuture, Error> {
         let pool = self.pool;
+        self.check_use(id)?;
         let entry = self.entry(id).ok_or_else(|| Error::CredentialNotFound(id.clone()))?;
         if !entry.kind.is_refreshable() {
             return Err(Error::Unsuitable {
@@ -120,7 +121,13 @@ impl Open<'_> {
         Ok(pool.exchange(entry))
     }
 
+    /// Fails if this process has no use for the credential.
+    fn check_use(&self, id: &CredentialId) -> Result<(), Error> {
+        if self.config().uses(self.find(id)?.kind) { Ok(()) } else { Err(unused(id.clone())) }
+    }
+
     fn way(&mut self, id: &CredentialId) -> Result<Way, Error> {
+        self.check_use(id)?;
         if let Some(bearer) = self.bearer_at_hand(id)? {
             return Ok(Way::Bearer(bearer));
         }
@@ -134,6 +141,13 @@ impl Open<'_> {
         let bearer = self.find(id)?.bearer(self.wall, self.config());
         Ok(bearer.map(|bearer| bearer.secret))
     }
+}
+
+/// Why nothing is done with a credential that only another process can use.
+pub(crate) fn unused(credential: CredentialId) -> Error {
+    let words = "this process runs on the embedded upstream, which has nothing to do with Warp's accounts; what is \
+                 stored serves from the next start on that runs on Warp";
+    Error::Unsuitable { credential, words }
 }
 
 #[cfg(test)]

@@ -227,12 +227,13 @@ impl Inner {
     }
 
     fn common(&self) -> Common {
-        Common { last_grant: self.last_grant, last_order: self.last_order }
+        Common { last_grant: self.last_grant, last_order: self.last_order, guest: self.guest.clone() }
     }
 
     fn set_common(&mut self, common: &Common) {
         self.last_grant = common.last_grant;
         self.last_order = common.last_order;
+        self.guest.clone_from(&common.guest);
     }
 }
 

@@ -47,7 +47,7 @@ pub(crate) struct KeptToken {
     pub(crate) refresh_at: Option<SystemTime>,
 }
 
-/// The right to exchange a refresh token, held by one process at a time.
+/// The right to exchange a refresh token, or to sign in as a guest, held by one process at a time.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Claim {
     pub(crate) owner: String,
@@ -61,6 +61,8 @@ pub(crate) struct Claim {
 pub(crate) struct Common {
     pub(crate) last_grant: u64,
     pub(crate) last_order: u64,
+    /// Which process signs in as a guest now.
+    pub(crate) guest: Option<Claim>,
 }
 
 /// A row of `credentials`.

@@ -90,13 +90,16 @@ impl Local {
     }
 
     /// Waits until the operation with this number is stored for good.
+    ///
+    /// # Errors
+    /// [`Error::NotStored`]: it was done all the same.
     pub(crate) async fn until_stored(&self, number: u64, patience: Duration) -> Result<(), Error> {
         let mut stored = self.stored.subscribe();
         self.urgent.notify_one();
         let waiting = timeout(patience, stored.wait_for(|stored| *stored >= number));
         match waiting.await {
             Ok(Ok(_)) => Ok(()),
-            _ => Err(Error::StoreUnavailable { retry_after: MAX_RETRY }),
+            _ => Err(Error::NotStored { retry_after: MAX_RETRY }),
         }
     }
 

@@ -2,17 +2,22 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking, too")]
 
+mod account;
 mod bench;
 mod endpoints;
+mod guest;
 mod leases;
 mod machine;
 mod membership;
 mod postgres;
 mod properties;
 mod proxy;
+mod quota;
 mod refresh;
+mod replaced;
 mod requirements;
 mod secrets;
 mod service;
 mod shared;
 mod store;
+mod watch;

@@ -175,12 +175,14 @@ async fn one_that_died_in_an_exchange_blocks_nobody_for_long() {
     let dying = tokio::time::timeout(Duration::from_millis(200), acquire(&first)).await;
     assert!(dying.is_err(), "it is in the middle of it");
     drop(first);
-    let start = Instant::now();
+    let bound = "SELECT (state::json -> 'claim' -> 'until' ->> 'secs_since_epoch')::bigint FROM credentials";
+    let bound = number(&database, bound).await;
 
     let lease = tokio::time::timeout(PATIENCE, acquire(&second)).await.unwrap().unwrap();
 
     assert_eq!((lease.bearer.expose(), alive.requests().len()), ("access-1", 1));
-    assert!(start.elapsed() > Duration::from_secs(1), "it waited for the claim to end");
+    let now = number(&database, "SELECT floor(extract(epoch FROM clock_timestamp()))::bigint").await;
+    assert!(now >= bound, "it waited for the claim to end: {now} and {bound}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -230,9 +232,7 @@ async fn one_that_is_cut_off_grants_nothing_keeps_reports_and_is_right_again_aft
         continues: false,
     };
     assert!(matches!(cut.report(lost).await, Err(Error::StoreUnavailable { .. })));
-    let at_once = Instant::now();
-    assert!(acquire(&cut).await.is_err());
-    assert!(at_once.elapsed() < Duration::from_secs(5));
+    assert!(tokio::time::timeout(PATIENCE, acquire(&cut)).await.unwrap().is_err());
     // The others go on, and take the place of the one that is cut off in the middle of whatever it did.
     assert_eq!(tokio::time::timeout(PATIENCE, turn(&whole, Outcome::Success)).await.unwrap(), "s");
     assert_eq!(view(&whole, "p").await.in_flight, 2);
@@ -262,11 +262,12 @@ async fn one_that_is_frozen_with_the_lock_loses_it() {
     let lock =
         "SET idle_in_transaction_session_timeout = '2s'; BEGIN; SELECT pg_advisory_xact_lock(7813047120)";
     sqlx::Executor::execute(&mut frozen, sqlx::raw_sql(lock)).await.unwrap();
-    let start = Instant::now();
 
     let lease = tokio::time::timeout(PATIENCE, acquire(&pool)).await.unwrap();
 
-    assert!(lease.is_ok() && start.elapsed() > Duration::from_secs(1), "{lease:?}");
+    assert_eq!(lease.unwrap().display_name, "p");
+    let said = sqlx::Executor::execute(&mut frozen, sqlx::raw_sql("COMMIT")).await;
+    assert!(said.is_err(), "it has no session any more, and no lock");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

@@ -4,6 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use warp2api_proto::error::v1::ErrorReason;
+use warp2api_rpc::Failure;
 use warp2api_token_pool::clock::SystemClock;
 use warp2api_token_pool::state::Phase;
 use warp2api_token_pool::store::rotation::RotationError;
@@ -275,9 +277,23 @@ async fn a_disk_that_fails_holds_up_what_must_not_be_lost_and_nothing_else() {
     act("ALTER TABLE credentials RENAME TO elsewhere").await;
 
     let id = view(&pool, "key").await.id;
-    assert!(matches!(pool.operator("me").disable(&id, "").await, Err(Error::StoreUnavailable { .. })));
+    // What an operator does is in effect at once, and the answer says that it is not stored yet.
+    let switched_off = pool.operator("me").disable(&id, "").await;
+    assert!(matches!(switched_off, Err(Error::NotStored { .. })), "{switched_off:?}");
+    assert_eq!(view(&pool, "key").await.phase, Phase::SwitchedOff);
     let added = pool.operator("me").add(key(Tier::Shared, "added").into()).await;
-    assert!(matches!(added, Err(Error::StoreUnavailable { .. })));
+    let failure = Failure::from(added.unwrap_err());
+    assert_eq!((failure.reason, failure.retry_after.is_some()), (ErrorReason::StoreUnavailable, true));
+    assert_eq!(failure.metadata, [("in_effect".to_owned(), "true".to_owned())]);
+    assert!(failure.message.contains("in effect but not stored yet"), "{failure:?}");
+    // What changes nothing does not wait for the disk, and says why it came to nothing.
+    let again = pool.operator("me").add(key(Tier::Shared, "added").into()).await;
+    assert!(matches!(again, Err(Error::CredentialExists(_))), "{again:?}");
+    let still_off = pool.operator("me").enable(&id).await;
+    assert!(matches!(still_off, Err(Error::NotStored { .. })), "{still_off:?}");
+    let off_again = pool.operator("me").disable(&id, "").await;
+    assert!(matches!(off_again, Err(Error::NotStored { .. })), "{off_again:?}");
+    assert!(matches!(pool.list_audit(None, 9).await, Err(Error::StoreUnavailable { .. })));
     let excluded = vec![id.clone(), view(&pool, "added").await.id];
     let no_token = pool.acquire(Acquire { excluded: excluded.clone(), ..Acquire::default() }).await;
     assert!(matches!(no_token, Err(Error::RefreshFailed { .. })), "{no_token:?}");
@@ -291,6 +307,7 @@ async fn a_disk_that_fails_holds_up_what_must_not_be_lost_and_nothing_else() {
         }
     };
     tokio::time::timeout(Duration::from_secs(30), back).await.expect("it is back");
+    pool.operator("me").disable(&id, "").await.expect("what is done again is stored now");
     pool.close().await;
     drop(pool);
     let pool = open(folder.path(), settings(), &endpoint).await;
