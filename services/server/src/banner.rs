@@ -98,7 +98,7 @@ fn credentials(config: &Config, status: &PoolStatus) -> String {
 }
 
 /// An address as a client on this machine can use it.
-fn reachable(address: &Address) -> String {
+pub(crate) fn reachable(address: &Address) -> String {
     let text = address.to_string();
     match text.strip_prefix("0.0.0.0:").or_else(|| text.strip_prefix("[::]:")) {
         Some(port) => format!("127.0.0.1:{port}"),

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 use crate::config::Role;
+use crate::operate::Operation;
 use crate::settings::Settings;
 use crate::tools::{DecodeArgs, EncodeArgs, KeysCommand, Tool, TypesArgs};
 
@@ -43,6 +44,9 @@ pub enum Command {
     /// Adds, lists and takes back the API keys of the edge.
     #[command(subcommand)]
     Keys(KeysCommand),
+    /// Looks after a house that runs.
+    #[command(flatten)]
+    Operate(Operation),
     /// Turns the JSON of a message of the upstream's schema into its bytes.
     Encode(EncodeArgs),
     /// Turns the bytes of a message, or a recorded stream of them, into JSON.
@@ -72,7 +76,12 @@ impl Command {
             Self::Codec => Role::Codec,
             Self::TokenPool => Role::TokenPool,
             Self::Upstream => Role::Upstream,
-            Self::Config(_) | Self::Keys(_) | Self::Encode(_) | Self::Decode(_) | Self::Types(_) => {
+            Self::Config(_)
+            | Self::Keys(_)
+            | Self::Operate(_)
+            | Self::Encode(_)
+            | Self::Decode(_)
+            | Self::Types(_) => {
                 return None;
             }
         })

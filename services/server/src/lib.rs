@@ -6,6 +6,7 @@
 //! - [`store`]: where the pool is kept.
 //! - [`app`]: builds the house for a role, binds its ports, runs it and brings it down.
 //! - [`tools`]: the commands that convert and end.
+//! - [`operate`]: the commands that look after a house.
 //! - [`banner`]: what a person sees at the start. [`telemetry`]: logs. [`signals`]: how it is told to stop.
 
 pub mod app;
@@ -15,6 +16,7 @@ pub mod cli;
 pub mod config;
 mod documents;
 pub mod keys;
+pub mod operate;
 mod page;
 mod pool;
 mod read;

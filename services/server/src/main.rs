@@ -6,6 +6,7 @@ use clap::Parser as _;
 use warp2api_server::app::App;
 use warp2api_server::cli::{Cli, Command, ConfigArgs};
 use warp2api_server::config::{Config, Role};
+use warp2api_server::operate::{self, Note, NoteFile, Operation};
 use warp2api_server::reload::Reloader;
 use warp2api_server::settings::{self, Settings};
 use warp2api_server::sources::{Gathered, Sources};
@@ -48,6 +49,9 @@ fn main() -> ExitCode {
         show_config(&args, &settings, &config, &strangers);
         return ExitCode::SUCCESS;
     }
+    if let Command::Operate(operation) = command {
+        return operate_on(&operation, config, &settings);
+    }
     let reloader = Reloader::new(sources, role, settings);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
@@ -62,6 +66,7 @@ fn main() -> ExitCode {
 async fn run(config: Config, reloader: Reloader) -> anyhow::Result<()> {
     let app = Box::pin(App::build(config)).await?;
     println!("{}", banner::text(&app, &app.addresses()?));
+    let _note = leave_note(&app)?;
     let running = app.spawn();
     tokio::select! {
         () = signals::stop() => {}
@@ -72,6 +77,23 @@ async fn run(config: Config, reloader: Reloader) -> anyhow::Result<()> {
         eprintln!("stopped before everything had finished");
     }
     Ok(())
+}
+
+fn operate_on(operation: &Operation, config: Config, settings: &Settings) -> ExitCode {
+    match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime.block_on(operate::run(operation, config, settings)),
+        Err(error) => fail(1, &error.into()),
+    }
+}
+
+/// Tells `warp2api stop` and `status` that it runs. Where nothing can be written it runs all the same.
+fn leave_note(app: &App) -> anyhow::Result<Option<NoteFile>> {
+    let Some(folder) = app.config().store.folder() else { return Ok(None) };
+    let note = Note::of_this_process(app.config().role, &app.addresses()?);
+    Ok(NoteFile::leave(&folder, &note).unwrap_or_else(|error| {
+        tracing::info!(folder = %folder.display(), %error, "`warp2api stop` will not find this process");
+        None
+    }))
 }
 
 fn show_config(args: &ConfigArgs, settings: &Settings, config: &Config, strangers: &[String]) {

@@ -23,8 +23,16 @@ const ACCOUNT_TIMEOUT: Duration = Duration::from_secs(15);
 pub(crate) fn upstream(config: &Config) -> anyhow::Result<HttpEndpoint> {
     match &config.upstream {
         UpstreamChoice::Embedded(simulator) => Ok(http_endpoint::local(simulator.router())),
-        UpstreamChoice::Remote(_) => Ok(http_endpoint::remote(&config.remote_http)?),
+        UpstreamChoice::Remote(_) => remote(config),
     }
+}
+
+/// The way to a real upstream, whichever was chosen.
+///
+/// # Errors
+/// When a proxy setting cannot be used.
+pub(crate) fn remote(config: &Config) -> anyhow::Result<HttpEndpoint> {
+    Ok(http_endpoint::remote(&config.remote_http)?)
 }
 
 /// The pool in `store` with the operator's credentials, and on the embedded upstream with that one's own; and the way to

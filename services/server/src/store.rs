@@ -69,12 +69,33 @@ impl StoreConfig {
 
     /// Where API keys are kept: at `written`, or in the data folder. A house that leaves nothing behind has none.
     pub(crate) fn keys_file(&self, written: Option<String>) -> Option<PathBuf> {
-        let folder = || match (&self.place, &self.folder) {
+        written.map(PathBuf::from).or_else(|| Some(self.folder()?.join(API_KEYS)))
+    }
+
+    /// The folder of what outlives the process: the named one or the usual one. A house that leaves nothing behind has
+    /// none.
+    pub fn folder(&self) -> Option<PathBuf> {
+        match (&self.place, &self.folder) {
             (_, Some(folder)) => Some(folder.clone()),
             (Place::Database(Database::Memory), None) => None,
             (Place::Folder(_) | Place::Database(_), None) => usual_folder(),
-        };
-        written.map(PathBuf::from).or_else(|| Some(folder()?.join(API_KEYS)))
+        }
+    }
+
+    /// Whether it is a file that is not there yet.
+    pub(crate) fn would_be_made(&self) -> bool {
+        match &self.place {
+            Place::Folder(folder) => {
+                folder.clone().or_else(usual_folder).is_some_and(|folder| !folder.join(DATABASE).exists())
+            }
+            Place::Database(Database::Sqlite(path)) => !path.exists(),
+            Place::Database(_) => false,
+        }
+    }
+
+    /// Whether there are credentials in it, as far as it can be opened.
+    pub(crate) async fn has_credentials(&self) -> bool {
+        !self.would_be_made() && self.open().await.is_ok_and(|store| store.has_credentials())
     }
 
     /// Opens it.

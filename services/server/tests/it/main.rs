@@ -4,6 +4,7 @@
 
 mod banner;
 mod embedded;
+mod operate;
 mod parts;
 mod pool_client;
 mod ports;

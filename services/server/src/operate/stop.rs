@@ -1,0 +1,84 @@
+//! `warp2api stop`: tells what runs on the data folder to stop, and waits. Only a process that has the folder's lock is
+//! told anything.
+
+use std::path::Path;
+use std::time::Duration;
+
+use serde_json::json;
+use tokio::time::Instant;
+
+use super::StopArgs;
+use super::note::{Note, still_runs};
+
+/// How often is looked whether it has ended.
+const STEP: Duration = Duration::from_millis(50);
+
+pub(super) async fn run(folder: Option<&Path>, notes: Vec<Note>, args: &StopArgs, usual: Duration) -> bool {
+    let given = args.timeout.map(|seconds| Duration::try_from_secs_f64(seconds).unwrap_or(usual));
+    let patience = given.unwrap_or(usual);
+    let (mut stopped, mut left) = (Vec::new(), Vec::new());
+    if let Some(folder) = folder {
+        for note in notes {
+            match stop(folder, &note, args.now, patience).await {
+                Ok(()) => stopped.push(note),
+                Err(words) => left.push((note, words)),
+            }
+        }
+    }
+    let well = !stopped.is_empty() && left.is_empty();
+    if args.output.json {
+        let left: Vec<_> =
+            left.iter().map(|(note, words)| json!({"process": note, "message": words})).collect();
+        println!("{}", json!({"ok": well, "stopped": stopped, "left": left}));
+        return well;
+    }
+    for note in &stopped {
+        println!("stopped {} (process {})", note.role, note.pid);
+    }
+    for (note, words) in &left {
+        eprintln!("warp2api: {} (process {}): {words}", note.role, note.pid);
+    }
+    if stopped.is_empty() && left.is_empty() {
+        let place = folder.map_or_else(|| "memory".to_owned(), |folder| folder.display().to_string());
+        eprintln!(
+            "warp2api: nothing runs on {place}; W2A_DATA_DIR names another folder, and what keeps its pool in memory alone \
+             is stopped where it was started"
+        );
+    }
+    well
+}
+
+async fn stop(folder: &Path, note: &Note, now: bool, patience: Duration) -> Result<(), String> {
+    let end = Instant::now() + patience;
+    let mut told = false;
+    while still_runs(folder, note) {
+        if !told || now {
+            tell(note.pid)?;
+            told = true;
+        }
+        if Instant::now() >= end {
+            return Err(format!(
+                "has not ended after {} seconds; `warp2api stop --now` ends its streams at once",
+                patience.as_secs()
+            ));
+        }
+        tokio::time::sleep(STEP).await;
+    }
+    Ok(())
+}
+
+#[cfg(unix)]
+fn tell(pid: u32) -> Result<(), String> {
+    use rustix::process::{Pid, Signal, kill_process};
+    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw).ok_or("the note names no process")?;
+    match kill_process(pid, Signal::TERM) {
+        // It has ended in this moment.
+        Ok(()) | Err(rustix::io::Errno::SRCH) => Ok(()),
+        Err(error) => Err(format!("cannot be told to stop: {error}")),
+    }
+}
+
+#[cfg(not(unix))]
+fn tell(_pid: u32) -> Result<(), String> {
+    Err("this platform has no signal for it: press Ctrl-C where it runs".to_owned())
+}
