@@ -1,6 +1,7 @@
 //! Chat completions.
 
 mod properties;
+mod refused;
 mod requests;
 mod rules;
 pub(crate) mod strict;

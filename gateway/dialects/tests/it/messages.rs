@@ -1,6 +1,7 @@
 //! Anthropic's messages.
 
 mod properties;
+mod refused;
 mod requests;
 mod rules;
 mod strict;
