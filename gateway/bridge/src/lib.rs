@@ -1,6 +1,8 @@
 //! The bridge's own HTTP: the paths of the Python bridge that this service replaces, with the same keys in requests and
-//! answers, as thin clients of the services. Holds no state and decides nothing about chats or credentials.
+//! answers, as thin clients of the services. Decides nothing about chats or credentials, and holds no
+//! state but a short memory of what its codec was asked.
 
+pub mod monitor;
 pub mod original;
 
 use warp2api_rpc::{GrpcEndpoint, Guard};

@@ -6,12 +6,12 @@ mod base64;
 mod caller;
 mod codec;
 mod event;
-mod failure;
+pub(crate) mod failure;
 mod models;
 mod packet;
 mod schemas;
 mod send;
-mod text;
+pub(crate) mod text;
 
 use axum::Router;
 use axum::extract::Request;

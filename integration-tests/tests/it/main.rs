@@ -23,6 +23,7 @@ mod large;
 mod leaving;
 mod messages;
 mod monitor;
+mod monitor_socket;
 mod original;
 mod original_send;
 mod ready;

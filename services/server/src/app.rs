@@ -147,11 +147,10 @@ impl App {
                 let guard = Guard::new(config.admin_keys.clone(), &listener.local_address()?);
                 let endpoints = bridge::endpoints(&config, &router, &names)?;
                 routes = documents::routes(&endpoints)?;
-                Some((
-                    listener,
-                    bridge::router(router, names.leak(), endpoints, guard, page::router(&config))?,
-                    health,
-                ))
+                let watching = bridge::watching(&config, &shutdown);
+                let page = page::router(&config);
+                let router = bridge::router(router, names.leak(), endpoints, guard, page, watching)?;
+                Some((listener, router, health))
             }
             None => None,
         };

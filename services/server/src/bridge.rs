@@ -10,10 +10,16 @@ use axum::routing::get;
 use http::header::CONTENT_TYPE;
 use serde_json::json;
 use tonic::Status;
+use tonic::service::Routes;
+use warp2api_bridge::monitor::{self, MonitorConfig, PacketLog};
+use warp2api_bridge::{Services, original};
+use warp2api_codec::CodecService;
+use warp2api_proto::codec::v1::codec_server::CodecServer;
 use warp2api_proto::error::v1::ErrorReason;
 use warp2api_rest::{Rest, RestConfig};
 use warp2api_rpc::endpoint::{self, Place};
-use warp2api_rpc::{Failure, GrpcEndpoint, Guard, request_id};
+use warp2api_rpc::serve::Shutdown;
+use warp2api_rpc::{Failure, GrpcEndpoint, Guard, MAX_MESSAGE_BYTES, request_id};
 
 use crate::config::{Config, Role};
 
@@ -28,14 +34,25 @@ pub(crate) fn router(
     endpoints: Endpoints,
     guard: Guard,
     page: Router,
+    watching: MonitorConfig,
 ) -> anyhow::Result<Router> {
     let named = |name: &str| endpoints.get(name).cloned();
-    let original = warp2api_bridge::original::router(&warp2api_bridge::Services {
+    let mut services_here = Services {
         codec: named("warp2api.codec.v1.Codec"),
         token_pool: named("warp2api.token_pool.v1.TokenPool"),
         warp_chat: named("warp2api.warp_chat.v1.WarpChat"),
         guard: guard.clone(),
+    };
+    let original = monitor::around(original::router(&services_here), &watching);
+    // Where Codec is elsewhere the monitor has one of its own to read contents with: it holds no state.
+    services_here.codec.get_or_insert_with(|| {
+        endpoint::local(Routes::new(
+            CodecServer::new(CodecService::new())
+                .max_decoding_message_size(MAX_MESSAGE_BYTES)
+                .max_encoding_message_size(MAX_MESSAGE_BYTES),
+        ))
     });
+    let monitor = monitor::router(&services_here, watching);
     let routes = warp2api_rest::routes(warp2api_proto::descriptors::pool())?;
     let rest = Rest::new(RestConfig::default(), guard.clone(), routes, endpoints);
     let health = move || async move {
@@ -54,10 +71,22 @@ pub(crate) fn router(
         .route("/", get(health))
         .route("/healthz", get(health))
         .merge(original)
+        .merge(monitor)
         .merge(page)
         .layer(settle());
     let others = Router::new().fallback(answer).layer(settle()).with_state(rest);
     Ok(routes.merge(grpc.layer(guard)).fallback_service(others))
+}
+
+/// How the monitor behaves. What is kept of the codec's paths is a part of what is kept for operators.
+pub(crate) fn watching(config: &Config, shutdown: &Shutdown) -> MonitorConfig {
+    let feed = &config.chat.feed;
+    MonitorConfig {
+        origins: config.monitor_origins.clone(),
+        packets: PacketLog::new(feed.bytes / 8, feed.capture),
+        shutdown: shutdown.clone(),
+        ..MonitorConfig::default()
+    }
 }
 
 /// The services behind plain HTTP: those that `grpc` serves, and in a house that is all in one those that it calls

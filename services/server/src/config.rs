@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use warp2api_bridge::monitor;
 use warp2api_gateway::GatewayConfig;
 use warp2api_rpc::AdminKeys;
 use warp2api_rpc::endpoint::Place;
@@ -58,6 +59,8 @@ pub struct Config {
     pub grpc: Address,
     /// The keys of those who run the house.
     pub admin_keys: AdminKeys,
+    /// Web pages that may connect to the monitor.
+    pub monitor_origins: monitor::Origins,
     /// Where the embedded upstream listens, if it has a port.
     pub upstream_listener: Address,
     /// Where the services are.
@@ -158,6 +161,7 @@ impl Config {
             role,
             edge,
             grpc: read.parse(|s| &mut s.grpc_addr, "grpc_addr", "127.0.0.1:28888"),
+            monitor_origins: monitor_origins(&mut read),
             admin_keys: AdminKeys::parse(&read.take(|s| &mut s.admin_key).unwrap_or_default()),
             upstream_listener: read.parse(|s| &mut s.upstream_addr, "upstream_addr", "127.0.0.1:28890"),
             places: places(&mut read, role),
@@ -233,6 +237,14 @@ impl Config {
         }
         Ok(())
     }
+}
+
+fn monitor_origins(read: &mut Reader) -> monitor::Origins {
+    let written = read.take(|s| &mut s.monitor_origins).unwrap_or_default();
+    monitor::Origins::parse(&written).unwrap_or_else(|error| {
+        read.problem("monitor_origins", error);
+        monitor::Origins::default()
+    })
 }
 
 fn feed(read: &mut Reader) -> FeedConfig {

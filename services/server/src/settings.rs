@@ -141,6 +141,9 @@ settings! {
     capture: "W2A_CAPTURE", Plain;
     /// The most bytes of what happened in chats that are kept for operators. Default: 8388608.
     monitor_bytes: "W2A_MONITOR_BYTES", Plain;
+    /// Origins of web pages that may connect to the monitor and use the original's paths beside our own, separated by
+    /// commas: `https://ops.example`. Default: none.
+    monitor_origins: "W2A_MONITOR_ORIGINS", Plain;
     /// Whether the edge may be open to all on an address that others can reach: `true` or `false`. Default: false.
     allow_open: "W2A_ALLOW_OPEN", Plain;
 

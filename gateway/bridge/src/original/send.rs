@@ -10,14 +10,16 @@ use axum::response::{IntoResponse, Response};
 use futures_util::stream;
 use http::HeaderValue;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use prost::Message as _;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use tonic::{Status, Streaming};
 use warp2api_proto::codec::v1::codec_client::CodecClient;
 use warp2api_proto::codec::v1::{DecodeMessageRequest, EncodeMessageRequest, FieldNaming};
 use warp2api_proto::error::v1::ErrorReason;
-use warp2api_proto::opaque;
+use warp2api_proto::warp::multi_agent::v1::ResponseEvent;
 use warp2api_proto::warp_chat::v1::warp_chat_client::WarpChatClient;
+use warp2api_proto::{event_type, opaque};
 use warp2api_rpc::{Failure, GrpcEndpoint, Guard, MAX_MESSAGE_BYTES};
 
 use super::caller::Admitted;
@@ -156,6 +158,10 @@ impl Answering {
             None => self.events.message().await.map_err(|status: Status| Failure::from(&status))?,
         };
         let Some(event) = event else { return Ok(None) };
+        let event_type = match ResponseEvent::decode(event.bytes.clone()) {
+            Ok(event) => event_type::of(&event),
+            Err(_) => event_type::MALFORMED.to_owned(),
+        };
         let request = DecodeMessageRequest {
             name: EVENT_TYPE.to_owned(),
             data: event.bytes,
@@ -167,7 +173,6 @@ impl Answering {
         let parsed_data: Value = serde_json::from_str(&json)
             .map_err(|_| Failure::bug("an event was decoded into something that is not JSON"))?;
         self.count += 1;
-        let event_type = event::event_type(&parsed_data);
         Ok(Some(ParsedEvent { event_number: self.count, event_type, parsed_data }))
     }
 

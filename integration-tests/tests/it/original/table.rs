@@ -258,6 +258,18 @@ pub(crate) const ROWS: &[Row] = &[
     },
     Row {
         method: "GET",
+        path: "/api/packets/history",
+        takes: "`?limit=50`, at most 1000",
+        gives: "`packets` (`timestamp`, `type`, `size`, `data_preview`, `full_data`), `total_count`, `returned_count`",
+        differs: "Streamed chats are packets too. `data_preview` is JSON, times are in UTC, `size` is in bytes both ways; `full_data` is null unless `W2A_CAPTURE` is on. Packets also have `request_id`, `trace_id`, `conversation_id`, `direction` and `elapsed_ms`. Bounded in bytes, not in number.",
+        admin: true,
+        examples: &[
+            ok("", Json(r#"{"packets":"*","total_count":"*","returned_count":"*"}"#)),
+            Example { query: "?limit=x", body: "", status: 400, answer: Json(INVALID) },
+        ],
+    },
+    Row {
+        method: "GET",
         path: "/v1/models",
         takes: "",
         gives: "`object`, `data` (`id`, `object`, `created`, `owned_by`, `display_name`, `description`, `vision_supported`, `categories`)",
@@ -289,7 +301,11 @@ pub(crate) fn markdown() -> String {
             .expect("memory takes it");
     }
     text.push_str(
-        "\nNot served: `GET /api/auth/user_id`, which never worked, and `/gui`. The edge, port 28889, answers \
+        "\nThe WebSocket `/ws` sends the original's `connected`, up to ten `packet_history` and `packet_captured`, and what it \
+         defined and never sent: `stream_chunk_parsed`, `stream_chunk_error`, `stream_completed`. It wants the admin key as \
+         the paths marked so do, or as `?key=` or a subprotocol, and takes no page of another origin. \
+         [monitor.md](monitor.md) has every frame and command.\n\n\
+         Not served: `GET /api/auth/user_id`, which never worked, and `/gui`. The edge, port 28889, answers \
          `/v1/chat/completions` and `/v1/models` as OpenAI does; see [parameters.md](parameters.md).\n",
     );
     text

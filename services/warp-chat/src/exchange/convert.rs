@@ -73,14 +73,19 @@ fn arrived(live: &Live) -> proto::Exchange {
         model: about.model.clone(),
         upstream: about.upstream.clone(),
         start_time: Some(Timestamp::from(live.started)),
-        request_size: Some(proto::ExchangeRequestSize {
-            request_bytes: signed(about.request_bytes as u64),
-            message_count: count(about.messages),
-            tool_count: count(about.tools),
-            image_count: count(about.images),
-            upstream_request_bytes: 0,
-        }),
+        request_size: Some(request_size(live, 0)),
         ..Default::default()
+    }
+}
+
+fn request_size(live: &Live, upstream_bytes: u64) -> proto::ExchangeRequestSize {
+    let about = &live.about;
+    proto::ExchangeRequestSize {
+        request_bytes: signed(about.request_bytes as u64),
+        message_count: count(about.messages),
+        tool_count: count(about.tools),
+        image_count: count(about.images),
+        upstream_request_bytes: signed(upstream_bytes),
     }
 }
 
@@ -140,6 +145,7 @@ pub(super) fn entry(entry: Entry, with_content: bool, now: Instant) -> WatchExch
             attempt: i32::try_from(attempt).unwrap_or(i32::MAX),
             request_bytes: signed(bytes),
             request: allowed(content.as_ref(), with_content),
+            request_size: Some(request_size(live, bytes)),
         }),
         What::AttemptFailed { attempt, reason, message } => Event::AttemptFailed(told::AttemptFailed {
             attempt: i32::try_from(attempt).unwrap_or(i32::MAX),
@@ -166,6 +172,8 @@ pub(super) fn about(live: &Live, at: SystemTime, event: Event) -> WatchExchanges
         exchange: name(live.id),
         request_id: live.about.request_id.clone(),
         trace_id: live.about.trace_id.clone(),
+        model: live.about.model.clone(),
+        elapsed_duration: at.duration_since(live.started).ok().and_then(duration),
         conversation_id: live.begun().map(|begun| begun.conversation_id.clone()).unwrap_or_default(),
         event: Some(event),
     }
