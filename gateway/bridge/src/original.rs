@@ -38,7 +38,9 @@ pub fn router(services: &Services) -> Router {
         router = router.merge(paths.with_state(translator));
     }
     if let Some(keeper) = auth::Keeper::new(services) {
-        let paths = Router::new().route("/api/auth/status", get(auth::status));
+        let paths = Router::new()
+            .route("/api/auth/status", get(auth::status))
+            .route("/api/auth/refresh", post(auth::refresh));
         router = router.merge(paths.with_state(keeper));
     }
     if let Some(lister) = models::Lister::new(services) {

@@ -44,6 +44,39 @@ async fn a_bearer_that_ran_out_is_renewed_and_the_turn_goes_through() {
     house.close().await;
 }
 
+#[tokio::test]
+async fn the_originals_refresh_gets_new_access_tokens_and_says_truly_when_it_cannot() {
+    let house = refreshable().start().await;
+    let refresh = async || {
+        let answer = house.http.post(format!("http://{}/api/auth/refresh", house.token_pool)).send().await;
+        let answer = answer.unwrap();
+        (answer.status().as_u16(), json_of(answer).await)
+    };
+    let before = bearer(&house).await;
+
+    let (status, done) = refresh().await;
+    assert_eq!((status, &done["success"]), (200, &json!(true)), "{done}");
+    assert!(done["message"].as_str().unwrap().starts_with("1 of 1"), "the API key has nothing to refresh");
+    assert!(done["timestamp"].is_string());
+    let after = bearer(&house).await;
+    assert_ne!(before, after);
+
+    house.simulator.enqueue_exchange(ExchangeScenario::error("TOKEN_EXPIRED"));
+    let (status, failed) = refresh().await;
+    assert!((400..600).contains(&status), "{status} {failed}");
+    assert_eq!(failed["success"], false, "{failed}");
+    assert!(
+        failed["message"].is_string() && failed["suggestion"].is_string() && failed["detail"].is_string()
+    );
+    for said in [&done, &failed] {
+        let said = said.to_string();
+        for secret in [REFRESH_TOKEN, SHARED, &before[..20], &after[..20], "a-web-key"] {
+            assert!(!said.contains(secret), "{said}");
+        }
+    }
+    house.close().await;
+}
+
 /// The bearer the pool hands out now.
 async fn bearer(house: &House) -> String {
     lease(house, AcquireCredentialRequest::default()).await.bearer

@@ -1,19 +1,32 @@
-//! `/api/auth/status`: whether chats have a credential, by `TokenPool`. It is for those who run the house, and shows no
-//! part of a token.
+//! `/api/auth/status` and `/api/auth/refresh`: whether chats have a credential, and new access tokens, by `TokenPool`.
+//! They are for those who run the house, and show no part of a token.
+
+use std::time::SystemTime;
 
 use axum::extract::{Request, State};
-use axum::response::Response;
+use axum::response::{IntoResponse as _, Response};
+use futures_util::{StreamExt as _, stream};
+use prost_types::Timestamp;
 use serde_json::{Value, json};
+use warp2api_proto::error::v1::ErrorReason;
 use warp2api_proto::token_pool::v1::token_pool_client::TokenPoolClient;
-use warp2api_proto::token_pool::v1::{GetPoolStatusRequest, GetPoolStatusResponse};
+use warp2api_proto::token_pool::v1::{
+    Credential, CredentialKind, CredentialState, GetPoolStatusRequest, GetPoolStatusResponse,
+    ListCredentialsRequest, RefreshCredentialRequest,
+};
 use warp2api_rpc::{Failure, GrpcEndpoint, Guard};
 
 use super::caller::Admitted;
 use super::codec::object;
-use super::failure::Refusal;
+use super::failure::{Refusal, answer};
 use crate::Services;
 
 const STATUS: &str = "/warp2api.token_pool.v1.TokenPool/GetPoolStatus";
+const REFRESH: &str = "/warp2api.token_pool.v1.TokenPool/RefreshCredential";
+/// The most credentials that one request refreshes: a page.
+const MOST_CREDENTIALS: i32 = 1000;
+/// How many of them at a time.
+const AT_ONCE: usize = 4;
 
 /// A client of TokenPool.
 #[derive(Debug, Clone)]
@@ -59,12 +72,60 @@ fn shown(status: &GetPoolStatusResponse) -> Value {
     shown
 }
 
+/// `POST /api/auth/refresh`: a new access token for every credential that can have one.
+pub(crate) async fn refresh(State(keeper): State<Keeper>, request: Request) -> Result<Response, Refusal> {
+    let admitted = Admitted::read(&keeper.guard, REFRESH, request).await?;
+    let request = ListCredentialsRequest { page_size: MOST_CREDENTIALS, ..Default::default() };
+    let listed = keeper.pool.clone().list_credentials(admitted.call(request)).await;
+    let credentials = listed.map_err(|status| Failure::from(&status))?.into_inner().credentials;
+    if credentials.is_empty() {
+        let failure = Failure::new(ErrorReason::NoCredentialAvailable, "there is no credential");
+        return Ok(refused(&failure, "set WARP_API_KEY, or add one with `warp2api tokens add`"));
+    }
+    let refreshable = credentials.into_iter().filter(is_refreshable);
+    let (keeper, admitted) = (&keeper, &admitted);
+    let calls = refreshable.map(|credential| async move {
+        let request = admitted.call(RefreshCredentialRequest { name: credential.name });
+        keeper.pool.clone().refresh_credential(request).await.map(drop)
+    });
+    let results: Vec<_> = stream::iter(calls).buffered(AT_ONCE).collect().await;
+    let (total, refreshed) = (results.len(), results.iter().filter(|result| result.is_ok()).count());
+    if let Some(status) = results.into_iter().find_map(Result::err).filter(|_| refreshed == 0) {
+        let failure = Failure::from(&status);
+        return Ok(refused(&failure, "see GET /v1/credentials for what is wrong with them"));
+    }
+    let message = match total {
+        0 => "no credential has an access token that runs out".to_owned(),
+        total => format!("{refreshed} of {total} credentials have a new access token"),
+    };
+    let timestamp = Timestamp::from(SystemTime::now()).to_string();
+    Ok(object(json!({ "success": true, "message": message, "timestamp": timestamp })))
+}
+
+/// Whether a credential lives on access tokens. What a person or the upstream switched off stays as it is.
+fn is_refreshable(credential: &Credential) -> bool {
+    let off = match credential.state() {
+        CredentialState::Blocked => true,
+        CredentialState::Disabled => credential.recovery_time.is_none(),
+        _ => false,
+    };
+    credential.kind() == CredentialKind::RefreshToken && !off
+}
+
+fn refused(failure: &Failure, suggestion: &str) -> Response {
+    if failure.reason == ErrorReason::Bug {
+        return Refusal(failure.clone()).into_response();
+    }
+    let more = json!({ "success": false, "message": failure.message, "suggestion": suggestion });
+    answer(failure, more)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn status(total_count: i32, active_count: i32, recovery: Option<i64>) -> Value {
-        let soonest_recovery_time = recovery.map(|seconds| prost_types::Timestamp { seconds, nanos: 0 });
+        let soonest_recovery_time = recovery.map(|seconds| Timestamp { seconds, nanos: 0 });
         shown(&GetPoolStatusResponse {
             total_count,
             active_count,

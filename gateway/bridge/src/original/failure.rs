@@ -13,6 +13,25 @@ use warp2api_rpc::reason::reason_name;
 #[derive(Debug)]
 pub(crate) struct Refusal(pub(crate) Failure);
 
+/// An answer that is a failure, with keys that the original had there.
+pub(crate) fn answer(failure: &Failure, more: Value) -> Response {
+    let mut body = object(failure);
+    if let (Value::Object(body), Value::Object(mut more)) = (&mut body, more) {
+        body.append(&mut more);
+    }
+    let mut response = axum::Json(body).into_response();
+    *response.status_mut() = status(failure);
+    let problem = Problem::new(failure.reason, "").with_retry_after(failure.retry_after);
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    for (name, value) in problem.headers(ErrorStyle::OpenAi) {
+        if let Ok(value) = HeaderValue::try_from(value) {
+            headers.insert(HeaderName::from_static(name), value);
+        }
+    }
+    response
+}
+
 /// The object that stands in an answer or, once a stream has begun, in its last event.
 pub(crate) fn object(failure: &Failure) -> Value {
     json!({
@@ -33,17 +52,7 @@ impl IntoResponse for Refusal {
         if failure.reason == ErrorReason::Bug {
             tracing::error!(message = failure.message, "a request failed by a fault of our own");
         }
-        let mut response = axum::Json(object(&failure)).into_response();
-        *response.status_mut() = status(&failure);
-        let problem = Problem::new(failure.reason, "").with_retry_after(failure.retry_after);
-        let headers = response.headers_mut();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        for (name, value) in problem.headers(ErrorStyle::OpenAi) {
-            if let Ok(value) = HeaderValue::try_from(value) {
-                headers.insert(HeaderName::from_static(name), value);
-            }
-        }
-        response
+        answer(&failure, Value::Null)
     }
 }
 

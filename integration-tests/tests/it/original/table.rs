@@ -199,6 +199,16 @@ pub(crate) const ROWS: &[Row] = &[
     },
     Row {
         method: "POST",
+        path: "/api/auth/refresh",
+        takes: "",
+        gives: "`success`, `message`, `timestamp`; where none could be refreshed `success`, `message`, `suggestion`",
+        differs: "Refreshes every credential with a refresh token that is not switched off or blocked, 1,000 at most; API keys need none. \
+                  What fails has the status of what failed, not 200.",
+        admin: true,
+        examples: &[ok("", Json(r#"{"success":true,"message":"*","timestamp":"*"}"#))],
+    },
+    Row {
+        method: "POST",
         path: "/api/warp/encode_raw",
         takes: "as `/api/encode`; `?output=raw` or `base64`",
         gives: "bytes (`application/x-protobuf`), or `protobuf_base64`, `size`, `message_type`",
