@@ -55,6 +55,7 @@ mod raw;
 mod rejection;
 pub mod responses;
 mod tools;
+mod unknown;
 mod usage;
 
 pub use dialect::{Accepted, Dialect, Fold, KeepAliveForm, Plan, Request, Stamp, Writer};

@@ -169,7 +169,7 @@ impl ChatCompletionRequest<'_> {
         ignored.note_if(flag(self.store), "store");
         let obfuscation = options.is_some_and(|options| flag(options.include_obfuscation));
         ignored.note_if(obfuscation, "stream_options.include_obfuscation");
-        for name in &self.unknown {
+        for name in self.unknown.names() {
             ignored.note(name);
         }
         ignored

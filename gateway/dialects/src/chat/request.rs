@@ -6,7 +6,7 @@
 mod message;
 mod tool;
 
-use serde::de::{IgnoredAny, MapAccess};
+use serde::de::MapAccess;
 use serde_json::value::RawValue;
 
 pub(super) use message::{CalledFunction, Message, ToolCall};
@@ -16,6 +16,7 @@ use crate::json::{
     Entries, Flag, Integer, List, Object, Real, Text, TextOrList, TextOrObject, entries, read_body, skip,
 };
 use crate::rejection::Rejection;
+use crate::unknown::Unknown;
 
 /// A request that was read, and not yet looked at.
 #[derive(Debug, Default)]
@@ -58,11 +59,8 @@ pub struct ChatCompletionRequest<'a> {
     pub(crate) verbosity: Option<Text<'a>>,
     pub(crate) store: Option<Flag>,
     /// The names of fields the reference does not know, where they are not null.
-    pub(crate) unknown: Vec<String>,
+    pub(crate) unknown: Unknown,
 }
-
-/// How many unknown fields are remembered by name.
-const MAX_UNKNOWN: usize = 32;
 
 impl<'a> ChatCompletionRequest<'a> {
     /// Reads the body of a request.
@@ -113,12 +111,7 @@ impl<'de> Entries<'de> for ChatCompletionRequest<'de> {
             "service_tier" => self.service_tier = map.next_value()?,
             "verbosity" => self.verbosity = map.next_value()?,
             "store" => self.store = map.next_value()?,
-            unknown => {
-                let present = map.next_value::<Option<IgnoredAny>>()?.is_some();
-                if present && self.unknown.len() < MAX_UNKNOWN {
-                    self.unknown.push(unknown.chars().take(64).collect());
-                }
-            }
+            unknown => self.unknown.pass_over(unknown, map)?,
         }
         Ok(())
     }

@@ -131,7 +131,7 @@ impl CompletionRequest<'_> {
         ignored.note_if(word(&self.user, &[""]), "user");
         let obfuscation = options.is_some_and(|options| flag(options.include_obfuscation));
         ignored.note_if(obfuscation, "stream_options.include_obfuscation");
-        for name in &self.unknown {
+        for name in self.unknown.names() {
             ignored.note(name);
         }
         ignored

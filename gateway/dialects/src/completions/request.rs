@@ -1,10 +1,11 @@
 //! The body of `POST /v1/completions` as callers send it, read leniently.
 
-use serde::de::{IgnoredAny, MapAccess};
+use serde::de::MapAccess;
 use serde_json::value::RawValue;
 
 use crate::json::{Entries, Flag, Integer, Object, Real, Text, TextOrList, entries, read_body};
 use crate::rejection::Rejection;
+use crate::unknown::Unknown;
 
 /// A request that was read, and not yet looked at.
 #[derive(Debug, Default)]
@@ -28,11 +29,8 @@ pub struct CompletionRequest<'a> {
     pub(super) seed: Option<Integer>,
     pub(super) user: Option<Text<'a>>,
     /// The names of fields the reference does not know, where they are not null.
-    pub(super) unknown: Vec<String>,
+    pub(super) unknown: Unknown,
 }
-
-/// How many unknown fields are remembered by name.
-const MAX_UNKNOWN: usize = 32;
 
 impl<'a> CompletionRequest<'a> {
     /// Reads the body of a request.
@@ -65,12 +63,7 @@ impl<'de> Entries<'de> for CompletionRequest<'de> {
             "logit_bias" => self.logit_bias = map.next_value()?,
             "seed" => self.seed = map.next_value()?,
             "user" => self.user = map.next_value()?,
-            unknown => {
-                let present = map.next_value::<Option<IgnoredAny>>()?.is_some();
-                if present && self.unknown.len() < MAX_UNKNOWN {
-                    self.unknown.push(unknown.chars().take(64).collect());
-                }
-            }
+            unknown => self.unknown.pass_over(unknown, map)?,
         }
         Ok(())
     }

@@ -119,7 +119,7 @@ impl MessagesRequest<'_> {
         let servers = self.mcp_servers.as_ref().is_some_and(|servers| !servers.0.is_empty());
         ignored.note_if(servers, "mcp_servers");
         ignored.note_if(self.cache_control.is_some(), "cache_control");
-        for name in &self.unknown {
+        for name in self.unknown.names() {
             ignored.note(name);
         }
         ignored

@@ -6,7 +6,7 @@
 mod block;
 mod tool;
 
-use serde::de::{IgnoredAny, MapAccess};
+use serde::de::MapAccess;
 use serde_json::value::RawValue;
 
 pub(super) use block::{Block, Message, Source};
@@ -16,6 +16,7 @@ use crate::json::{
     Entries, Flag, Integer, List, Object, Real, Skipped, Text, TextOrList, entries, read_body, skip,
 };
 use crate::rejection::Rejection;
+use crate::unknown::Unknown;
 
 /// A request that was read, and not yet looked at.
 #[derive(Debug, Default)]
@@ -40,11 +41,8 @@ pub struct MessagesRequest<'a> {
     pub(super) speed: Option<Text<'a>>,
     pub(super) cache_control: Option<Object<Skipped>>,
     /// The names of fields the reference does not know, where they are not null.
-    pub(super) unknown: Vec<String>,
+    pub(super) unknown: Unknown,
 }
-
-/// How many unknown fields are remembered by name.
-const MAX_UNKNOWN: usize = 32;
 
 impl<'a> MessagesRequest<'a> {
     /// Reads the body of a request.
@@ -77,12 +75,7 @@ impl<'de> Entries<'de> for MessagesRequest<'de> {
             "service_tier" => self.service_tier = map.next_value()?,
             "speed" => self.speed = map.next_value()?,
             "cache_control" => self.cache_control = map.next_value()?,
-            unknown => {
-                let present = map.next_value::<Option<IgnoredAny>>()?.is_some();
-                if present && self.unknown.len() < MAX_UNKNOWN {
-                    self.unknown.push(unknown.chars().take(64).collect());
-                }
-            }
+            unknown => self.unknown.pass_over(unknown, map)?,
         }
         Ok(())
     }

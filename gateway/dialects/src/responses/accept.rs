@@ -186,7 +186,7 @@ impl ResponsesRequest<'_> {
         ignored.note_if(word(&fields.user, &[""]), "user");
         let obfuscation = options.is_some_and(|options| flag(options.include_obfuscation));
         ignored.note_if(obfuscation, "stream_options.include_obfuscation");
-        for name in &fields.unknown {
+        for name in fields.unknown.names() {
             ignored.note(name);
         }
         ignored

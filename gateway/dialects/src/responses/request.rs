@@ -4,7 +4,7 @@
 mod item;
 mod tool;
 
-use serde::de::{IgnoredAny, MapAccess};
+use serde::de::MapAccess;
 use serde_json::value::RawValue;
 use warp2api_proto::warp_chat::v1::Message;
 
@@ -16,6 +16,7 @@ use crate::json::{
 };
 use crate::raw::Json;
 use crate::rejection::Rejection;
+use crate::unknown::Unknown;
 
 /// A request that was read, and not yet looked at.
 #[derive(Debug, Default)]
@@ -60,11 +61,8 @@ pub(super) struct Fields<'a> {
     pub(super) service_tier: Option<Text<'a>>,
     pub(super) user: Option<Text<'a>>,
     /// The names of fields that are not looked at, where they are not null.
-    pub(super) unknown: Vec<String>,
+    pub(super) unknown: Unknown,
 }
-
-/// How many unknown fields are remembered by name.
-const MAX_UNKNOWN: usize = 32;
 
 impl<'a> ResponsesRequest<'a> {
     /// Reads the body of a request.
@@ -93,7 +91,7 @@ impl<'a> ResponsesRequest<'a> {
     /// Says that nothing can be kept. Who asked for it is told.
     pub fn keep_nothing(&mut self) {
         if self.fields.store.replace(Flag(false)).is_some_and(|asked| asked.0) {
-            self.fields.unknown.push("store".to_owned());
+            self.fields.unknown.note("store");
         }
     }
 
@@ -151,12 +149,7 @@ impl<'de> Entries<'de> for Fields<'de> {
             "safety_identifier" => self.safety_identifier = map.next_value()?,
             "service_tier" => self.service_tier = map.next_value()?,
             "user" => self.user = map.next_value()?,
-            unknown => {
-                let present = map.next_value::<Option<IgnoredAny>>()?.is_some();
-                if present && self.unknown.len() < MAX_UNKNOWN {
-                    self.unknown.push(unknown.chars().take(64).collect());
-                }
-            }
+            unknown => self.unknown.pass_over(unknown, map)?,
         }
         Ok(())
     }

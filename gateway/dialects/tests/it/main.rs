@@ -4,6 +4,7 @@
 
 #![expect(clippy::unwrap_used, reason = "the helpers of tests fail as tests do")]
 
+mod any_body;
 mod any_script;
 mod chat;
 mod completions;

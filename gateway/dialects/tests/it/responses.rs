@@ -1,5 +1,6 @@
 //! Responses.
 
+mod properties;
 mod requests;
 mod rules;
 mod strict;

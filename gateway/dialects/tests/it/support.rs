@@ -1,6 +1,7 @@
-//! What the tests share: scripts of events and requests as readable text.
+//! What the tests share: scripts of events, random JSON and requests as readable text.
 
 pub(crate) mod dump;
+pub(crate) mod json;
 pub(crate) mod script;
 
 use warp2api_dialects::{Accepted, Dialect, FetchedImages, Rejection, Request as _, Stamp};

@@ -3,13 +3,14 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
-use warp2api_dialects::messages::{Messages, MessagesRequest, PARAMETERS};
-use warp2api_proto::error::v1::ErrorReason;
+use warp2api_dialects::messages::Messages;
 use warp2api_proto::warp_chat::v1::part::Content;
 use warp2api_proto::warp_chat::v1::stream_chat_response::{Event, Finished};
 
 use super::{accept, strict};
+use crate::any_body::mapped_or_rejected;
 use crate::dialects::Tested as _;
+use crate::support::json::any_json;
 use crate::support::script::{Script, called, said};
 
 /// Keys that mean something somewhere, so that random bodies get deep into the mapping.
@@ -68,28 +69,10 @@ const WORDS: &[&str] = &[
     "",
 ];
 
-fn any_json() -> impl Strategy<Value = Value> {
-    let key = || prop_oneof![4 => prop::sample::select(KEYS).prop_map(str::to_owned), 1 => ".*"];
-    let leaf = prop_oneof![
-        Just(Value::Null),
-        any::<bool>().prop_map(Value::from),
-        any::<i64>().prop_map(Value::from),
-        any::<f64>().prop_map(Value::from),
-        prop::sample::select(WORDS).prop_map(Value::from),
-        ".*".prop_map(Value::from),
-    ];
-    leaf.prop_recursive(5, 60, 6, move |inner| {
-        prop_oneof![
-            vec(inner.clone(), 0..5).prop_map(Value::from),
-            vec((key(), inner), 0..6).prop_map(|entries| Value::from(Map::from_iter(entries))),
-        ]
-    })
-}
-
 /// A block that is nearly right.
 fn any_block() -> impl Strategy<Value = Value> {
     let kind = prop::sample::select(WORDS);
-    (kind, vec((prop::sample::select(KEYS), any_json()), 0..4)).prop_map(|(kind, entries)| {
+    (kind, vec((prop::sample::select(KEYS), any_json(KEYS, WORDS)), 0..4)).prop_map(|(kind, entries)| {
         let mut block = Map::from_iter(entries.into_iter().map(|(key, value)| (key.to_owned(), value)));
         block.insert("type".to_owned(), kind.into());
         block.into()
@@ -98,7 +81,7 @@ fn any_block() -> impl Strategy<Value = Value> {
 
 proptest! {
     #[test]
-    fn any_value_is_mapped_or_rejected_with_reason(value in any_json(), blocks in vec(any_block(), 0..3)) {
+    fn any_value_is_mapped_or_rejected_with_reason(value in any_json(KEYS, WORDS), blocks in vec(any_block(), 0..3)) {
         let user = |content: &Value| json!({ "role": "user", "content": content });
         let blocks = Value::from(blocks);
         let bodies = [
@@ -111,43 +94,9 @@ proptest! {
             json!({ "messages": [user(&json!([{ "type": "tool_result", "tool_use_id": "a", "content": blocks }]))] }),
             json!({ "messages": [user(&Value::Null)], "tools": value, "tool_choice": value }),
         ];
-        for body in bodies {
-            match accept(&body.to_string()) {
-                Ok(accepted) => prop_assert!(!accepted.request.messages.is_empty()),
-                Err(rejection) => prop_assert!(matches!(
-                    rejection.reason,
-                    ErrorReason::InvalidField | ErrorReason::UnsupportedField
-                )),
-            }
+        for body in &bodies {
+            mapped_or_rejected::<Messages>(body)?;
         }
-    }
-
-    #[test]
-    fn any_value_may_stand_for_any_parameter(value in any_json(), index in 0..PARAMETERS.len()) {
-        let name = PARAMETERS[index].name.split(['.', '[']).next().unwrap();
-        let mut body = json!({ "messages": [{ "role": "user", "content": "hi" }] });
-        body[name] = value;
-        if let Err(rejection) = accept(&body.to_string()) {
-            let param = rejection.param.unwrap();
-            prop_assert!(param.starts_with(name), "{param} for {name}");
-        }
-    }
-
-    #[test]
-    fn any_bytes_are_read_or_rejected(bytes in vec(any::<u8>(), 0..200)) {
-        if let Err(rejection) = MessagesRequest::parse(&bytes) {
-            prop_assert_eq!(rejection.reason, ErrorReason::InvalidField);
-        }
-    }
-
-    #[test]
-    fn a_body_that_was_cut_off_is_rejected(text in ".*", cut in any::<prop::sample::Index>()) {
-        let body = json!({ "messages": [{ "role": "user", "content": text }] }).to_string().into_bytes();
-        let cut = &body[..cut.index(body.len())];
-
-        let rejection = MessagesRequest::parse(cut).unwrap_err();
-
-        prop_assert_eq!(rejection.param, None);
     }
 
     #[test]
