@@ -8,6 +8,7 @@ mod bad_input;
 mod chat;
 mod contract;
 mod conversation;
+mod deploy;
 mod dialects;
 mod durable;
 mod dynamic;

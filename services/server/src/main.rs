@@ -39,6 +39,8 @@ fn main() -> ExitCode {
     }
     let role = match &command {
         Command::Config(args) => args.role,
+        // These only look for a house: what one would need to open its rooms is not their business.
+        Command::Operate(Operation::Status(_) | Operation::Stop(_) | Operation::Smoke(_)) => Role::Codec,
         other => other.role().unwrap_or(Role::All),
     };
     let config = match Config::resolve_from(role, settings.clone(), origins) {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use tokio_util::task::TaskTracker;
 use tracing::Span;
+use warp2api_proto::error::v1::ErrorReason;
 use warp2api_proto::token_pool::v1::token_pool_client::TokenPoolClient;
 use warp2api_proto::token_pool::v1::{
     AcquireCredentialRequest, CredentialOutcome, Lease, QuotaPolicy, ReportCredentialOutcomeRequest,
@@ -18,6 +19,8 @@ use crate::trail;
 
 /// How long a report may take: the lease's expiry mends what is lost.
 const REPORT_TIME: Duration = Duration::from_secs(10);
+/// How long after a report that the pool was not there to take it is sent again.
+const REPORT_PAUSE: Duration = Duration::from_millis(500);
 
 /// The pool, as a turn sees it.
 #[derive(Debug, Clone)]
@@ -126,20 +129,20 @@ impl LeaseGuard {
                 lease_continues: true,
                 ..ReportCredentialOutcomeRequest::default()
             };
-            self.lender.tasks.spawn(self.send(request));
+            self.lender.tasks.spawn(self.send(request, false));
         }
     }
 
     /// Gives the lease back after a failure and waits until the pool knows: the next choice depends on it.
     pub(crate) async fn give_back(mut self, error: &TurnError) {
-        if let Some(report) = self.report(error.outcome, error.retry_after, &error.message) {
+        if let Some(report) = self.report(error.outcome, error.retry_after, &error.message, false) {
             report.await;
         }
     }
 
     /// Gives the lease back without waiting.
     pub(crate) fn finish(&mut self, outcome: CredentialOutcome, retry_after: Option<Duration>, detail: &str) {
-        if let Some(report) = self.report(outcome, retry_after, detail) {
+        if let Some(report) = self.report(outcome, retry_after, detail, true) {
             let tasks = self.lender.tasks.clone();
             tasks.spawn(report);
         }
@@ -150,26 +153,43 @@ impl LeaseGuard {
         outcome: CredentialOutcome,
         retry_after: Option<Duration>,
         detail: &str,
+        persistent: bool,
     ) -> Option<impl Future<Output = ()> + Send + 'static> {
         let lease = self.lease.take()?;
         trail::given_back(&self.span, &lease, outcome);
-        Some(self.send(ReportCredentialOutcomeRequest {
+        let report = ReportCredentialOutcomeRequest {
             lease_id: lease.lease_id,
             outcome: outcome.into(),
             retry_after: retry_after.and_then(|wait| prost_types::Duration::try_from(wait).ok()),
             detail: detail.to_owned(),
             lease_continues: false,
-        }))
+        };
+        Some(self.send(report, persistent))
     }
 
-    fn send(&self, request: ReportCredentialOutcomeRequest) -> impl Future<Output = ()> + Send + 'static {
+    /// Tells the pool; one that is `persistent` waits for a pool that is away for a moment, such as one that is started anew.
+    fn send(
+        &self,
+        request: ReportCredentialOutcomeRequest,
+        persistent: bool,
+    ) -> impl Future<Output = ()> + Send + 'static {
         let mut pool = self.lender.pool.clone();
         // The deadline of the call may be over; the report has its own.
         let mut context = self.context.clone();
         context.deadline = Some(tokio::time::Instant::now() + REPORT_TIME);
         async move {
-            if let Err(status) = pool.report_credential_outcome(context.request(request)).await {
-                tracing::warn!(code = ?status.code(), "the pool did not take a report; the lease will expire");
+            loop {
+                let Err(status) = pool.report_credential_outcome(context.request(request.clone())).await
+                else {
+                    return;
+                };
+                let is_away = Failure::from(&status).reason == ErrorReason::ServiceUnreachable;
+                let again = tokio::time::Instant::now() + REPORT_PAUSE;
+                if !(persistent && is_away && context.deadline.is_some_and(|deadline| again < deadline)) {
+                    tracing::warn!(code = ?status.code(), "the pool did not take a report; the lease will expire");
+                    return;
+                }
+                tokio::time::sleep_until(again).await;
             }
         }
     }

@@ -4,6 +4,8 @@
 
 mod banner;
 mod embedded;
+#[cfg(unix)]
+mod kills;
 mod operate;
 mod parts;
 mod pool_client;

@@ -1,0 +1,79 @@
+"""Looks at deploy/ as far as that goes without a daemon or a cluster: the Dockerfile and the compose files keep to what
+docs/operations.md promises, the rest is well formed. Names of settings are held by tests/it/deploy.rs."""
+
+import json
+import pathlib
+import sys
+
+import yaml
+from dockerfile_parse import DockerfileParser
+
+DEPLOY = pathlib.Path("deploy")
+
+
+def dockerfile():
+    parser = DockerfileParser(str(DEPLOY / "Dockerfile"))
+    parser.context_dir = "."
+    steps = [(step["instruction"], step["value"]) for step in parser.structure]
+    last = max(index for index, (name, _) in enumerate(steps) if name == "FROM")
+    final = dict(steps[last:])
+    assert sum(name == "FROM" for name, _ in steps) >= 2, "it is built in a stage of its own"
+    user = final.get("USER", "")
+    assert user and not user.startswith(("0", "root")), f"it runs as {user or 'root'}"
+    assert "warp2api" in final.get("HEALTHCHECK", ""), "the binary asks itself"
+    assert json.loads(final["ENTRYPOINT"]) == ["/usr/local/bin/warp2api"], "signals reach it without a shell between"
+    for name, value in steps:
+        assert name != "ADD" and ":latest" not in value, f"{name} {value}"
+    for name, value in steps:
+        if name == "COPY" and "--from" not in value:
+            assert value.split()[0] == ".", f"COPY {value}: what it names must be in the tree"
+
+
+def compose(path):
+    document = yaml.safe_load(path.read_text())
+    services, volumes = document["services"], document.get("volumes", {})
+    ours = {name: service for name, service in services.items() if service.get("image") == "warp2api"}
+    assert ours, f"{path}: no service of ours"
+    for name, service in services.items():
+        for before in service.get("depends_on", []):
+            assert before in services, f"{path}: {name} waits for {before}"
+        for volume in service.get("volumes", []):
+            source = volume.split(":")[0]
+            known = source in volumes or (path.parent / source).exists()
+            assert known, f"{path}: {name} mounts {source}"
+        image = service["image"]
+        assert service in ours.values() or ":" in image and not image.endswith(":latest"), f"{path}: {image}"
+    for name, service in ours.items():
+        assert service.get("read_only") is True and service.get("cap_drop") == ["ALL"], f"{path}: {name}"
+        drain = sum(int(service["environment"].get(key, 0)) for key in ("W2A_DRAIN_WINDOW", "W2A_DRAIN_TIMEOUT"))
+        grace = int(service["stop_grace_period"].removesuffix("s"))
+        assert grace > drain, f"{path}: {name} is killed before it has drained"
+        assert (path.parent / service["build"]["context"] / service["build"]["dockerfile"]).exists()
+
+
+def kubernetes(path):
+    documents = list(yaml.safe_load_all(path.read_text()))
+    settings = next(d["data"] for d in documents if d["kind"] == "ConfigMap")
+    drain = int(settings["W2A_DRAIN_WINDOW"]) + int(settings["W2A_DRAIN_TIMEOUT"])
+    deployments = {d["metadata"]["name"]: d for d in documents if d["kind"] == "Deployment"}
+    budgets = {d["metadata"]["name"] for d in documents if d["kind"] == "PodDisruptionBudget"}
+    assert budgets == set(deployments), "each deployment has its budget"
+    for name, deployment in deployments.items():
+        pod = deployment["spec"]["template"]["spec"]
+        assert pod["terminationGracePeriodSeconds"] > drain, f"{name} is killed before it has drained"
+        assert pod["securityContext"]["runAsNonRoot"], name
+        for container in pod["containers"]:
+            assert container["securityContext"]["readOnlyRootFilesystem"], name
+            assert {"livenessProbe", "readinessProbe"} <= set(container), name
+            for variable in container["env"]:
+                secret = any(word in variable["name"] for word in ("TOKEN_", "_KEY", "DATABASE_URL")) or variable["name"] == "API_TOKEN"
+                plain = "value" in variable and not variable["value"].startswith("http")
+                assert not (secret and plain), f"{name}: {variable['name']} comes by reference"
+
+
+if __name__ == "__main__":
+    dockerfile()
+    for found in sorted(DEPLOY.glob("compose*.yaml")):
+        compose(found)
+    kubernetes(DEPLOY / "kubernetes" / "warp2api.yaml")
+    print("deploy/ is well formed", file=sys.stderr)
