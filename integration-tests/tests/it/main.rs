@@ -16,6 +16,7 @@ mod edge;
 mod endings;
 mod events;
 mod failover;
+mod faults;
 mod flattened;
 mod generated;
 mod grpc;

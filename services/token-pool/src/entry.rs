@@ -339,7 +339,11 @@ impl Entry {
     pub(crate) fn holds_secret(&self, text: &str) -> bool {
         let bearer = self.token.as_ref().map(|token| &token.bearer);
         let mut secrets = bearer.into_iter().chain([&self.secret]).map(Secret::expose);
+        // Of those it had before only digests are known.
+        let is_between = |c: char| c.is_whitespace() || "\"'`,;:()<>[]{}".contains(c);
+        let had = |word: &str| self.had(&Secret::new(word));
         secrets.any(|secret| !secret.is_empty() && text.contains(secret))
+            || text.split(is_between).filter(|word| !word.is_empty()).any(had)
     }
 }
 

@@ -4,6 +4,7 @@ use crate::admin::Operator;
 use crate::credential::{CredentialId, Kind, Secret, Source, Tier};
 use crate::entry::Entry;
 use crate::error::Error;
+use crate::import;
 use crate::open::Open;
 use crate::view::CredentialView;
 
@@ -43,7 +44,7 @@ impl Operator {
     /// # Errors
     /// [`Error::CredentialNotFound`]; [`Error::CredentialChanged`] if the etag is not the current one;
     /// [`Error::CredentialExists`] if another one has the new secret; [`Error::Unsuitable`] if the operator's settings
-    /// decide.
+    /// decide, or the new secret is of another kind.
     pub async fn edit(&self, id: &CredentialId, edit: Edit) -> Result<CredentialView, Error> {
         let (id, actor) = (id.clone(), self.actor.clone());
         self.pool.decide_durably(move |open| open.edit(&id, edit, actor)).await
@@ -97,6 +98,13 @@ impl Open<'_> {
             });
         }
         if let Some(secret) = &edit.secret {
+            let read = import::secret(secret.expose(), Some(entry.kind));
+            if !matches!(read, Ok(Some((kind, _))) if kind == entry.kind) {
+                return Err(Error::Unsuitable {
+                    credential: id.clone(),
+                    words: "the secret is of another kind than the credential; add it as a credential of its own",
+                });
+            }
             let has_it = |other: &&Entry| other.id != *id && other.is_known_by(entry.kind, secret);
             if let Some(other) = self.inner.entries.iter().find(has_it) {
                 return Err(Error::CredentialExists(other.id.clone()));

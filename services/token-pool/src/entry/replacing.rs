@@ -13,10 +13,13 @@ impl Entry {
 
     /// Whether it has this secret, or was ever given it.
     pub(crate) fn is_known_by(&self, kind: Kind, secret: &Secret) -> bool {
-        let origin = CredentialId::long(kind, secret);
-        self.origin == origin
-            || self.facts.is_known_by(&origin)
-            || (self.kind == kind && self.holds(secret) && kind != Kind::Embedded)
+        self.kind == kind && (self.had(secret) || self.holds(secret) && kind != Kind::Embedded)
+    }
+
+    /// Whether it came with this secret, or an operator gave it to it.
+    pub(crate) fn had(&self, secret: &Secret) -> bool {
+        let origin = CredentialId::long(self.kind, secret);
+        self.origin == origin || self.facts.is_known_by(&origin)
     }
 
     /// Replaces the secret by another one. What was held against the old one is forgotten; one that an operator

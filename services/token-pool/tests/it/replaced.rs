@@ -32,6 +32,9 @@ async fn the_access_token_of_the_old_secret_is_dropped_and_the_next_one_is_of_th
     replace(&pool, "old", "new").await;
 
     assert_eq!(view(&pool, "old").await.access_token_expire_time, None);
+    let key = Edit { secret: Some(Secret::new("wk-1.key")), ..Edit::default() };
+    let refused = pool.operator("me").edit(&before.credential, key).await.unwrap_err();
+    assert!(refused.to_string().contains("of another kind"), "{refused}");
     // A turn that ran on the old one says nothing about the new one.
     for _ in 0..3 {
         let lease = acquire(&pool).await.unwrap();

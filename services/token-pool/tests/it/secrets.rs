@@ -1,7 +1,7 @@
 //! Planted secrets show up nowhere.
 
 use std::io::Write;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use tonic::Status;
 use tracing_subscriber::fmt::MakeWriter;
@@ -12,8 +12,26 @@ use warp2api_token_pool::{Kind, NewCredential, Outcome, Report, Secret, Tier, To
 
 use crate::bench::{Answer, Endpoint, acquire, advance, config, pool_with};
 
+/// What was logged.
 #[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
+pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Log {
+    /// Takes down everything this thread logs, at its most talkative, as long as the guard lives.
+    pub(crate) fn listen(&self) -> tracing::subscriber::DefaultGuard {
+        // With a single subscriber in the process, the first thread to come by a log statement decides whether it is ever
+        // told; threads of other tests have none. A second subscriber ends that shortcut.
+        static SECOND: OnceLock<tracing::Dispatch> = OnceLock::new();
+        let trace = || tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_ansi(false);
+        SECOND.get_or_init(|| tracing::Dispatch::new(trace().with_writer(std::io::sink).finish()));
+        tracing::subscriber::set_default(trace().with_writer(self.clone()).finish())
+    }
+
+    /// What was said.
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8_lossy(&self.0.lock().unwrap()).into_owned()
+    }
+}
 
 impl Write for Log {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
@@ -40,9 +58,7 @@ fn planted(tier: Tier, kind: Kind, secret: &str) -> NewCredential {
 #[tokio::test(start_paused = true)]
 async fn planted_secrets_are_in_no_log_error_or_debug_output() {
     let log = Log::default();
-    let subscriber =
-        tracing_subscriber::fmt().with_writer(log.clone()).with_max_level(tracing::Level::TRACE).finish();
-    let _guard = tracing::subscriber::set_default(subscriber);
+    let _guard = log.listen();
     let mut shown = Vec::new();
     let endpoint = Endpoint::default();
     let credentials = vec![
@@ -86,7 +102,7 @@ async fn planted_secrets_are_in_no_log_error_or_debug_output() {
     let answer = service.acquire_credential(tonic::Request::new(AcquireCredentialRequest::default())).await;
     shown.push(format!("{list:?} {answer:?} {pool:?} {service:?} {:?}", pool.status().await.unwrap()));
 
-    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let log = log.text();
     assert!(log.contains("credential.id"), "the log was captured: {log}");
     for text in [log, shown.join("\n")] {
         for secret in ["planted", "access-"] {
