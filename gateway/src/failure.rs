@@ -35,7 +35,19 @@ impl IntoResponse for Refusal {
 
 /// What a service said, in the caller's terms: the first field at fault becomes `param`.
 pub(crate) fn problem_of(status: &Status, fields: &FieldNames) -> Problem {
-    let failure = Failure::from(status);
+    let failure = match Failure::from(status) {
+        // That services of ours do not know each other is not for the caller to mend.
+        Failure {
+            reason: ErrorReason::ServiceTokenInvalid | ErrorReason::ServiceNotAllowed,
+            message,
+            ..
+        } => {
+            tracing::error!(message, "a service of the house refuses this one");
+            let words = "a service this one needs cannot be reached";
+            Failure::new(ErrorReason::ServiceUnreachable, words)
+        }
+        failure => failure,
+    };
     let mut problem = Problem::new(failure.reason, failure.message).with_retry_after(failure.retry_after);
     if let Some(violation) = failure.violations.first() {
         problem = problem.with_param(fields.param(&violation.field));

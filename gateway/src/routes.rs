@@ -3,6 +3,7 @@
 pub(crate) mod answer;
 pub(crate) mod count_tokens;
 pub(crate) mod health;
+pub(crate) mod id;
 pub(crate) mod models;
 pub(crate) mod responses;
 

@@ -284,7 +284,8 @@ impl HouseBuilder {
         let upstream = self.open(Role::Upstream, folder, |_| {}, running).await.upstream.expect("it listens");
         let token_pool = self.open(Role::TokenPool, folder, |_| {}, running).await.grpc.expect("it listens");
         let codec = self.open(Role::Codec, folder, |_| {}, running).await.grpc.expect("it listens");
-        let pool_place = place(&token_pool);
+        let scheme = if self.settings.grpc_tls_cert.is_some() { "https" } else { "http" };
+        let pool_place = place(scheme, &token_pool);
         let with_pool = move |config: &mut Config| {
             config.places.token_pool = pool_place.clone();
             let url = format!("http://{upstream}");
@@ -292,7 +293,7 @@ impl HouseBuilder {
             config.upstream = UpstreamChoice::Remote(url);
         };
         let warp_chat = self.open(Role::WarpChat, folder, with_pool, running).await.grpc.expect("it listens");
-        let chat_place = place(&warp_chat);
+        let chat_place = place(scheme, &warp_chat);
         let with_chat = move |config: &mut Config| config.places.warp_chat = chat_place.clone();
         let edge = self.open(Role::Gateway, folder, with_chat, running).await.edge.expect("it listens");
         [edge, token_pool, warp_chat, codec]
@@ -345,9 +346,9 @@ fn client() -> reqwest::Client {
     reqwest::Client::builder().no_proxy().read_timeout(wait::PATIENCE).build().expect("a client")
 }
 
-fn place(address: &Address) -> Place {
+fn place(scheme: &str, address: &Address) -> Place {
     match address {
-        Address::Tcp(address) => Place::Tcp(format!("http://{address}")),
+        Address::Tcp(address) => Place::Tcp(format!("{scheme}://{address}")),
         Address::Unix(path) => Place::Unix(path.clone()),
     }
 }

@@ -1,7 +1,7 @@
 //! `GET /v1/models` and `GET /v1/models/{id}`, as OpenAI lists models and as Anthropic does: who asks decides.
 
 use axum::extract::rejection::QueryRejection;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Response};
 use http::HeaderMap;
 use http::header::CONTENT_TYPE;
@@ -16,6 +16,7 @@ use warp2api_rpc::CallContext;
 use crate::failure::{Refusal, problem_of};
 use crate::router::Edge;
 use crate::routes::errors_for;
+use crate::routes::id::Id;
 
 /// The query of a list. OpenAI's has none, so what is there is tolerated.
 #[derive(Debug, Default, Deserialize)]
@@ -51,7 +52,7 @@ pub(crate) async fn list(
 pub(crate) async fn get(
     State(edge): State<Edge>,
     headers: HeaderMap,
-    Path(id): Path<String>,
+    Id(id): Id,
 ) -> Result<Response, Refusal> {
     let style = errors_for(&headers);
     let context = CallContext::from_headers(&headers, Instant::now());

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::Extension;
 use axum::extract::rejection::QueryRejection;
-use axum::extract::{Path, Query, Request, State};
+use axum::extract::{Query, Request, State};
 use axum::response::{IntoResponse, Response};
 use bytes::{Bytes, BytesMut};
 use http::header::CONTENT_TYPE;
@@ -17,6 +17,7 @@ use warp2api_proto::error::v1::ErrorReason;
 use warp2api_proto::warp_chat::v1::{Message, StreamChatResponse};
 
 use super::answer::{Incoming, answer, take_on};
+use super::id::Id;
 use crate::access::Client;
 use crate::failure::Refusal;
 use crate::kept::{Kept, Turn};
@@ -60,7 +61,7 @@ pub(crate) async fn create(State(edge): State<Edge>, request: Request) -> Result
 pub(crate) async fn get(
     State(edge): State<Edge>,
     Extension(client): Extension<Client>,
-    Path(id): Path<String>,
+    Id(id): Id,
     asked: Result<Query<Asked>, QueryRejection>,
 ) -> Result<Response, Refusal> {
     let found = find(&edge, &client, &id).map_err(refusal)?;
@@ -75,7 +76,7 @@ pub(crate) async fn get(
 pub(crate) async fn delete(
     State(edge): State<Edge>,
     Extension(client): Extension<Client>,
-    Path(id): Path<String>,
+    Id(id): Id,
 ) -> Result<Response, Refusal> {
     if !edge.kept().forget(&client.owner, &id, Instant::now()) {
         return Err(refusal(not_found(&id)));
@@ -89,7 +90,7 @@ pub(crate) async fn delete(
 pub(crate) async fn cancel(
     State(edge): State<Edge>,
     Extension(client): Extension<Client>,
-    Path(id): Path<String>,
+    Id(id): Id,
 ) -> Result<Response, Refusal> {
     find(&edge, &client, &id).map_err(refusal)?;
     let words =
@@ -101,7 +102,7 @@ pub(crate) async fn cancel(
 pub(crate) async fn input_items(
     State(edge): State<Edge>,
     Extension(client): Extension<Client>,
-    Path(id): Path<String>,
+    Id(id): Id,
     asked: Result<Query<Asked>, QueryRejection>,
 ) -> Result<Response, Refusal> {
     let found = find(&edge, &client, &id).map_err(refusal)?;

@@ -1,4 +1,7 @@
 //! Who comes in, for what, and how much.
 
+mod corpus;
+mod hostile;
 mod keys;
 mod limits;
+mod services;

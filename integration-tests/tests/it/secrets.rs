@@ -278,6 +278,67 @@ fn hello_grpc() -> Value {
     json!([{"role": "ROLE_USER", "parts": [{"text": "planted"}]}])
 }
 
+/// Keys of the file, of the settings and between services, right and wrong.
+#[tokio::test]
+async fn keys_leave_no_trace_whether_they_open_or_not() {
+    use warp2api_gateway::{KeyFile, KeyLimits, KeyRecord, Scope};
+    for topology in [Topology::InProcess, Topology::Tcp] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("keys.json");
+        let mut file = KeyFile::default();
+        let limits = KeyLimits { requests_per_minute: Some(1), ..KeyLimits::default() };
+        for (name, key) in [("app", "planted-file-key"), ("gone", "planted-revoked-key")] {
+            let scopes = vec![Scope::Chat];
+            let sha256 = String::new();
+            let name = name.to_owned();
+            let record = KeyRecord { name, sha256, scopes, limits, created: 1, expires: None, revoked: None };
+            file.add(key, record).unwrap();
+        }
+        file.revoke("gone", 2).unwrap();
+        file.save(&path).unwrap();
+        let said = Said::default();
+        let listening = listen(&said);
+        let house = house(topology, &Simulator::default()).settings(|settings| {
+            settings.keys_file = Some(path.display().to_string());
+            settings.service_token = Some("planted-service-token".to_owned());
+            settings.admin_key = Some("planted-admin-key".to_owned());
+        });
+        let house = house.start().await;
+
+        for (key, status) in [
+            (API_TOKEN, 200),
+            ("planted-file-key", 200),
+            ("planted-file-key", 429),
+            ("planted-revoked-key", 401),
+            ("planted-unknown-key", 401),
+        ] {
+            let body =
+                json!({"model": "auto", "messages": [{"role": "user", "content": "say exactly: fine"}]});
+            let request = house.request("POST", "/v1/chat/completions").header("x-api-key", key);
+            let answer = request.body(body.to_string()).send().await.unwrap();
+            assert_eq!(said.answer("key", answer).await, status, "{key}");
+        }
+        for service in [&house.token_pool, &house.warp_chat] {
+            let place = match service {
+                Address::Tcp(address) => warp2api_rpc::endpoint::Place::Tcp(format!("http://{address}")),
+                Address::Unix(path) => warp2api_rpc::endpoint::Place::Unix(path.clone()),
+            };
+            let tokens = "planted-service-guess".parse().unwrap();
+            let link = warp2api_rpc::Link { tokens, tls: None };
+            let endpoint = warp2api_rpc::endpoint::linked(&place, &link).unwrap();
+            for method in ["token_pool.v1.TokenPool/AcquireCredential", "warp_chat.v1.WarpChat/StreamChat"] {
+                let answer = dynamic::call(&endpoint, method, &json!({})).await;
+                assert!(answer.refusal.is_some());
+                said.add(method, &format!("{answer:?} {link:?}"));
+            }
+        }
+        house.close().await;
+
+        drop(listening);
+        said.check(10_000);
+    }
+}
+
 #[tokio::test]
 async fn the_token_exchange_leaves_no_trace_however_it_ends() {
     let quoting = |status: u16| Refusal::new(status, format!("{REFRESH_TOKEN} with planted-web-key: eyJabc"));

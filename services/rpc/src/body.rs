@@ -9,6 +9,7 @@ use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use warp2api_proto::error::v1::ErrorReason;
 
+use crate::inflate::{Coding, too_large};
 use crate::reason::Failure;
 
 /// How much of a body that is too large is thrown away so that its sender gets to read the answer.
@@ -16,24 +17,35 @@ const MAX_DISCARDED_BYTES: usize = 128 * 1024 * 1024;
 /// How long that may take.
 const DISCARD_TIME: Duration = Duration::from_secs(5);
 
-/// The whole body, if it is at most `limit` bytes and arrives within `time`.
+/// The whole body, if it is at most `limit` bytes and arrives within `time`. One that is compressed is undone, and then
+/// is at most so large as well.
 ///
 /// # Errors
-/// REQUEST_TOO_LARGE when it is larger, INVALID_FIELD when it cannot be read or does not arrive in time.
+/// REQUEST_TOO_LARGE when it is larger, INVALID_FIELD when it cannot be read or does not arrive in time,
+/// UNSUPPORTED_MEDIA_TYPE when it is compressed in a way that is not known.
 pub async fn read(headers: &HeaderMap, body: Body, limit: usize, time: Duration) -> Result<Bytes, Failure> {
+    let coding = Coding::of(headers)?;
     let announced =
         headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
     if announced.is_some_and(|length| length > limit) {
         discard(body).await;
         return Err(too_large(limit));
     }
+    if let Some(coding) = coding {
+        let undone = tokio::time::timeout(time, coding.undo(body, limit)).await;
+        return undone.unwrap_or_else(|_| Err(late()));
+    }
     let mut body = Limited::new(body, limit);
     match tokio::time::timeout(time, (&mut body).collect()).await {
         Ok(Ok(collected)) => Ok(collected.to_bytes()),
         Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large(limit)),
         Ok(Err(_)) => Err(Failure::new(ErrorReason::InvalidField, "the request body could not be read")),
-        Err(_) => Err(Failure::new(ErrorReason::InvalidField, "the request body did not arrive in time")),
+        Err(_) => Err(late()),
     }
+}
+
+fn late() -> Failure {
+    Failure::new(ErrorReason::InvalidField, "the request body did not arrive in time")
 }
 
 /// Refuses a body that does not say it is JSON. A page of a browser may send anything to anywhere, but JSON only where
@@ -67,10 +79,6 @@ async fn discard(mut body: Body) {
     if tokio::time::timeout(DISCARD_TIME, reading).await.is_err() {
         tracing::debug!("a client kept sending a body that is too large");
     }
-}
-
-fn too_large(limit: usize) -> Failure {
-    Failure::new(ErrorReason::RequestTooLarge, format!("the request body is larger than {limit} bytes"))
 }
 
 #[cfg(test)]

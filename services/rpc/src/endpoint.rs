@@ -18,6 +18,7 @@ use tower::{BoxError, Layer as _, ServiceExt as _};
 
 use crate::deadline::DeadlineLayer;
 use crate::last_call::LastCallLayer;
+use crate::link::{Link, Secured, Signed};
 use crate::plain_status::PlainStatusLayer;
 use crate::transport_error::TransportError;
 
@@ -31,13 +32,15 @@ pub enum Place {
     Local,
     /// Behind a unix socket: `unix:/run/warp2api/codec.sock`.
     Unix(String),
-    /// Behind a TCP address: `http://10.0.0.5:28888`.
+    /// Behind a TCP address: `http://10.0.0.5:28888`, or `https` with TLS.
     Tcp(String),
 }
 
 /// A place that cannot be understood.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no place of a service: write `local`, `unix:/path/to.sock` or `http://host:port`")]
+#[error(
+    "`{0}` is no place of a service: write `local`, `unix:/path/to.sock`, `http://host:port` or `https://host:port`"
+)]
 pub struct InvalidPlace(String);
 
 impl FromStr for Place {
@@ -54,7 +57,7 @@ impl FromStr for Place {
         }
         let uri: http::Uri = text.parse().map_err(|_| invalid())?;
         match (uri.scheme_str(), uri.authority()) {
-            (Some("http"), Some(_)) => Ok(Self::Tcp(text.to_owned())),
+            (Some("http" | "https"), Some(_)) => Ok(Self::Tcp(text.to_owned())),
             _ => Err(invalid()),
         }
     }
@@ -105,12 +108,31 @@ pub fn until(endpoint: GrpcEndpoint, last_call: CancellationToken) -> GrpcEndpoi
 /// # Errors
 /// When the address is not one, or names a unix socket on a platform that has none. [`Place::Local`] is no socket.
 pub fn remote(place: &Place) -> Result<GrpcEndpoint, EndpointError> {
-    let channel = channel(place).map_err(|source| EndpointError { place: place.clone(), source })?;
-    Ok(BoxCloneSyncService::new(DeadlineLayer.layer(channel).map_err(TransportError::new)))
+    linked(place, &Link::default())
 }
 
-fn channel(place: &Place) -> Result<Channel, BoxError> {
+/// The same, where services want to see something of each other.
+///
+/// # Errors
+/// As [`remote`], and when the address is `https` and nobody said whom to trust.
+pub fn linked(place: &Place, link: &Link) -> Result<GrpcEndpoint, EndpointError> {
+    let channel = channel(place, link).map_err(|source| EndpointError { place: place.clone(), source })?;
+    let signed = Signed { inner: channel, tokens: link.tokens.clone() };
+    Ok(BoxCloneSyncService::new(DeadlineLayer.layer(signed).map_err(TransportError::new)))
+}
+
+fn channel(place: &Place, link: &Link) -> Result<Channel, BoxError> {
     let uri = match place {
+        Place::Tcp(uri) if uri.starts_with("https:") => {
+            let tls = link
+                .tls
+                .clone()
+                .ok_or("it is behind TLS: name the CA of its certificate in W2A_SERVICE_CA")?;
+            // The connector does what the scheme says; the client itself knows no TLS.
+            let plain = uri.replacen("https:", "http:", 1);
+            let endpoint = Endpoint::from_shared(plain)?.origin(uri.parse()?);
+            return Ok(tune(endpoint).connect_with_connector_lazy(Secured(tls)));
+        }
         Place::Tcp(uri) => uri.clone(),
         Place::Unix(path) if cfg!(unix) => format!("unix:{path}"),
         Place::Unix(_) => return Err("this platform has no unix sockets".into()),
@@ -152,7 +174,7 @@ mod tests {
 
     #[test]
     fn what_is_no_place_is_refused_with_a_way_out() {
-        for text in ["", "localhost:28888", "unix:", "ftp://a", "https://a", "http://"] {
+        for text in ["", "localhost:28888", "unix:", "ftp://a", "http://"] {
             let error = text.parse::<Place>().unwrap_err().to_string();
             assert!(error.contains("http://host:port"), "{error}");
         }

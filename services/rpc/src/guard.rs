@@ -22,6 +22,7 @@ use crate::listener::Address;
 use crate::origin::is_this_machine;
 use crate::policy::{Access, access};
 use crate::reason::Failure;
+use crate::service_token::ServiceTokens;
 
 /// Who calls, for the audit trail.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,7 +57,10 @@ pub struct Guard(Arc<Rules>);
 #[derive(Debug)]
 struct Rules {
     keys: AdminKeys,
+    tokens: ServiceTokens,
     reach: Reach,
+    /// Whether chats are for everybody who can reach the listener.
+    open: bool,
 }
 
 /// Who can reach the listener.
@@ -66,6 +70,8 @@ enum Reach {
     UnixSocket,
     /// Programs of this machine, web pages in its browsers included.
     Loopback,
+    /// Those whose certificate was looked at.
+    Certified,
     /// Others.
     Network,
 }
@@ -78,18 +84,50 @@ impl Guard {
             Address::Tcp(_) if address.is_loopback() => Reach::Loopback,
             Address::Tcp(_) => Reach::Network,
         };
-        Self(Arc::new(Rules { keys, reach }))
+        Self(Arc::new(Rules { keys, tokens: ServiceTokens::default(), reach, open: false }))
+    }
+
+    /// The same, for a house whose services show these tokens.
+    #[must_use]
+    pub fn with_tokens(self, tokens: ServiceTokens) -> Self {
+        self.changed(|rules| rules.tokens = tokens)
+    }
+
+    /// The same, for a listener that lets in only those with a certificate of the house.
+    #[must_use]
+    pub fn certified(self) -> Self {
+        self.changed(|rules| rules.reach = Reach::Certified)
+    }
+
+    /// The same, but chats are for everybody.
+    #[must_use]
+    pub fn open(self) -> Self {
+        self.changed(|rules| rules.open = true)
+    }
+
+    fn changed(self, change: impl FnOnce(&mut Rules)) -> Self {
+        let Rules { keys, tokens, reach, open } = &*self.0;
+        let (keys, tokens, reach, open) = (keys.clone(), tokens.clone(), *reach, *open);
+        let mut rules = Rules { keys, tokens, reach, open };
+        change(&mut rules);
+        Self(Arc::new(rules))
     }
 
     /// Whether a request may call the method at `path`, and who it is from. `uri` and `headers` are those of the
     /// request that came in.
     ///
     /// # Errors
-    /// ADMIN_KEY_INVALID or ADMIN_NOT_ALLOWED, with the way out.
+    /// ADMIN_KEY_INVALID, ADMIN_NOT_ALLOWED, SERVICE_TOKEN_INVALID or SERVICE_NOT_ALLOWED, with the way out.
     pub fn check(&self, path: &str, uri: &Uri, headers: &HeaderMap) -> Result<Caller, Failure> {
         match access(path) {
             Some(Access::Admin) => self.admin(uri, headers),
-            Some(Access::Open | Access::Service) | None => Ok(self.known(headers)),
+            Some(Access::Service) => self.service(headers),
+            Some(Access::Chat) => match self.0.keys.name(headers) {
+                Some(name) => Ok(Caller::named(name)),
+                None if self.0.open && self.0.tokens.is_empty() => Ok(Caller::local()),
+                None => self.service(headers),
+            },
+            Some(Access::Open) | None => Ok(self.known(headers)),
         }
     }
 
@@ -97,8 +135,28 @@ impl Guard {
         self.0.keys.name(headers).map_or_else(Caller::local, Caller::named)
     }
 
+    fn service(&self, headers: &HeaderMap) -> Result<Caller, Failure> {
+        let Rules { tokens, reach, .. } = &*self.0;
+        if !tokens.is_empty() {
+            if tokens.admit(headers) {
+                return Ok(self.known(headers));
+            }
+            let words = "this is for services of the house: send the token of W2A_SERVICE_TOKEN as \
+                         `x-warp2api-service-token`";
+            return Err(Failure::new(ErrorReason::ServiceTokenInvalid, words));
+        }
+        match reach {
+            Reach::UnixSocket | Reach::Loopback | Reach::Certified => Ok(self.known(headers)),
+            Reach::Network => {
+                let words = "this is for services of the house, and others can reach this address: set \
+                             W2A_SERVICE_TOKEN for all of them, or W2A_GRPC_CLIENT_CA, or listen on loopback";
+                Err(Failure::new(ErrorReason::ServiceNotAllowed, words))
+            }
+        }
+    }
+
     fn admin(&self, uri: &Uri, headers: &HeaderMap) -> Result<Caller, Failure> {
-        let Rules { keys, reach } = &*self.0;
+        let Rules { keys, reach, .. } = &*self.0;
         if !keys.is_empty() {
             return keys.name(headers).map(Caller::named).ok_or_else(|| {
                 let wrong =
@@ -114,7 +172,7 @@ impl Guard {
             Reach::Loopback => refuse(
                 "without an admin key only programs of this machine are answered: call 127.0.0.1, or set W2A_ADMIN_KEY",
             ),
-            Reach::Network => refuse(
+            Reach::Certified | Reach::Network => refuse(
                 "this address can be reached by others and no admin key is set: set W2A_ADMIN_KEY, or listen on loopback",
             ),
         }
@@ -219,6 +277,45 @@ mod tests {
             let checked = checked.as_ref().map(Caller::name).map_err(|failure| failure.reason);
             assert_eq!(checked, expected, "{keys} {address} {sent:?}");
         }
+    }
+
+    #[test]
+    fn services_are_known_by_their_token_or_by_where_they_are() {
+        use ErrorReason::{ServiceNotAllowed, ServiceTokenInvalid};
+        const ACQUIRE: &str = "/warp2api.token_pool.v1.TokenPool/AcquireCredential";
+        const CHAT: &str = "/warp2api.warp_chat.v1.WarpChat/StreamChat";
+        const TOKEN: &str = "planted-0123456789";
+        let (loopback, network, socket) = ("127.0.0.1:1", "0.0.0.0:1", "unix:/run/a.sock");
+        let right = [("x-warp2api-service-token", TOKEN)];
+        let wrong = [("x-warp2api-service-token", "planted-guess-0123")];
+        let admin = [("x-admin-key", "k")];
+        for (tokens, address, sent, acquire, chat) in [
+            ("", loopback, &[][..], None, None),
+            ("", socket, &[], None, None),
+            ("", network, &[], Some(ServiceNotAllowed), Some(ServiceNotAllowed)),
+            ("", network, &right, Some(ServiceNotAllowed), Some(ServiceNotAllowed)),
+            ("", network, &admin, Some(ServiceNotAllowed), None),
+            (TOKEN, loopback, &[], Some(ServiceTokenInvalid), Some(ServiceTokenInvalid)),
+            (TOKEN, socket, &[], Some(ServiceTokenInvalid), Some(ServiceTokenInvalid)),
+            (TOKEN, network, &wrong, Some(ServiceTokenInvalid), Some(ServiceTokenInvalid)),
+            (TOKEN, network, &admin, Some(ServiceTokenInvalid), None),
+            (TOKEN, network, &right, None, None),
+            (TOKEN, network, &[("authorization", "Bearer planted-0123456789")], None, None),
+        ] {
+            let guard = guard("k", address).with_tokens(tokens.parse().unwrap());
+            for (path, expected) in [(ACQUIRE, acquire), (CHAT, chat)] {
+                let refused = guard.check(path, &Uri::from_static("/"), &headers(sent)).err();
+                let reason = refused.as_ref().map(|failure| failure.reason);
+                assert_eq!(reason, expected, "{path} {tokens} {address} {sent:?}");
+                assert!(!format!("{refused:?}").contains("planted"));
+            }
+        }
+        let check = |guard: Guard, path| guard.check(path, &Uri::from_static("/"), &HeaderMap::new()).is_ok();
+        assert!(check(guard("", network).certified(), ACQUIRE));
+        assert!(!check(guard("", network).certified(), ADMIN), "a service is no admin");
+        assert!(check(guard("", network).open(), CHAT) && !check(guard("", network).open(), ACQUIRE));
+        let closed = guard("", network).open().with_tokens(TOKEN.parse().unwrap());
+        assert!(!check(closed, CHAT), "a token closes what was open");
     }
 
     #[test]

@@ -13,6 +13,7 @@
 //! - [`plain_status`]: gives what the gRPC framework itself refuses a reason like all others.
 //! - [`reason`]: the one place that knows which gRPC code and details a failure has ([`Failure`]).
 //! - [`request_id`]: every HTTP request has an id.
+//! - [`link`]: what services show each other over a network, by [`service_token`] and [`tls`].
 //! - [`listener`]: addresses, TCP or unix socket, bound early.
 //! - [`serve`]: the accept loop: HTTP/1.1 and HTTP/2 on one port, limits, graceful stop.
 //! - [`server`]: collects gRPC services with health and reflection into one router.
@@ -25,8 +26,10 @@ pub mod deadline;
 pub mod endpoint;
 pub mod guard;
 pub mod http_endpoint;
+mod inflate;
 pub mod keep_alive;
 pub mod last_call;
+pub mod link;
 pub mod listener;
 pub mod live;
 pub mod origin;
@@ -38,6 +41,8 @@ pub mod reason;
 pub mod request_id;
 pub mod serve;
 pub mod server;
+pub mod service_token;
+pub mod tls;
 pub mod transport_error;
 
 pub use admin_keys::AdminKeys;
@@ -47,9 +52,11 @@ pub use guard::{Caller, Guard};
 pub use http_endpoint::{HttpBody, HttpEndpoint};
 pub use keep_alive::KeepAlive;
 pub use last_call::LastCallLayer;
+pub use link::Link;
 pub use live::Live;
 pub use readiness::Readiness;
 pub use reason::{Failure, Violation};
+pub use service_token::ServiceTokens;
 pub use transport_error::TransportError;
 
 /// The largest gRPC message a service takes or a client accepts. A conversation of an agent has a few megabytes;

@@ -8,6 +8,9 @@
 pub enum Access {
     /// Whoever can reach the listener.
     Open,
+    /// Services of the house and those who run it, and whoever can reach a listener that others cannot: it spends a
+    /// credential.
+    Chat,
     /// Those who run the house: they have an admin key, or sit on the machine of a house that has none.
     Admin,
     /// Other services of the house: what they get is a secret, or spends one.
@@ -38,7 +41,7 @@ pub const METHODS: &[(&str, Access)] = &[
     ("/warp2api.token_pool.v1.TokenPool/ListAuditEvents", Access::Admin),
     ("/warp2api.token_pool.v1.TokenPool/RotateStoreKey", Access::Admin),
     ("/warp2api.token_pool.v1.TokenPool/GetPoolStatus", Access::Admin),
-    ("/warp2api.warp_chat.v1.WarpChat/StreamChat", Access::Open),
+    ("/warp2api.warp_chat.v1.WarpChat/StreamChat", Access::Chat),
     ("/warp2api.warp_chat.v1.WarpChat/StreamWarp", Access::Service),
     ("/warp2api.warp_chat.v1.WarpChat/ListChatModels", Access::Open),
     ("/warp2api.warp_chat.v1.WarpChat/GetChatModel", Access::Open),

@@ -7,6 +7,8 @@
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http::{Request, Response};
@@ -14,12 +16,16 @@ use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::Semaphore;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::{BoxError, Service};
 
-use crate::listener::{Accepted, Listener};
+use crate::listener::{Accepted, Listener, Stream};
+use crate::tls::ServerTls;
 
 /// How long after the word to stop what was sent before it may still arrive.
 const SETTLING: Duration = Duration::from_millis(25);
@@ -27,8 +33,8 @@ const SETTLING: Duration = Duration::from_millis(25);
 /// The limits of a listener.
 #[derive(Debug, Clone)]
 pub struct ServeConfig {
-    /// How long a client may take to send the head of an HTTP/1.1 request, and how long a connection may idle
-    /// between two.
+    /// How long a client may take to send the head of an HTTP/1.1 request, how long a connection may idle between two,
+    /// and how long one of any kind may be there without a first request.
     pub header_read_timeout: Duration,
     /// The largest head of a request in bytes.
     pub max_head_bytes: usize,
@@ -36,6 +42,12 @@ pub struct ServeConfig {
     pub max_connections: usize,
     /// Streams at once on one HTTP/2 connection.
     pub max_streams_per_connection: u32,
+    /// Headers in one HTTP/1.1 request.
+    pub max_headers: usize,
+    /// How long a TLS handshake may take.
+    pub handshake_timeout: Duration,
+    /// TLS, if the listener speaks it.
+    pub tls: Option<ServerTls>,
 }
 
 impl Default for ServeConfig {
@@ -45,6 +57,9 @@ impl Default for ServeConfig {
             max_head_bytes: 64 * 1024,
             max_connections: 8192,
             max_streams_per_connection: 1024,
+            max_headers: 100,
+            handshake_timeout: Duration::from_secs(10),
+            tls: None,
         }
     }
 }
@@ -73,7 +88,7 @@ where
     B::Data: Send,
     B::Error: Into<BoxError>,
 {
-    let builder = Arc::new(connection_builder(&config));
+    let settings = Arc::new((connection_builder(&config), config.clone()));
     let slots = Arc::new(Semaphore::new(config.max_connections));
     let closing = async {
         shutdown.drain.cancelled().await;
@@ -92,9 +107,18 @@ where
         };
         match accepted {
             Ok(accepted) => {
-                let (builder, service, stop) = (builder.clone(), service.clone(), shutdown.clone());
+                let (settings, service, stop) = (settings.clone(), service.clone(), shutdown.clone());
                 shutdown.tasks.spawn(async move {
-                    connection(accepted, service, &builder, &stop).await;
+                    let (builder, config) = &*settings;
+                    let Accepted { stream, peer } = accepted;
+                    match &config.tls {
+                        None => connection(stream, peer, service, builder, config, &stop).await,
+                        Some(tls) => {
+                            if let Some(stream) = shake_hands(stream, peer, tls, config, &stop).await {
+                                connection(stream, peer, service, builder, config, &stop).await;
+                            }
+                        }
+                    }
                     drop(slot);
                 });
             }
@@ -107,27 +131,68 @@ where
     }
 }
 
-async fn connection<S, B>(
-    accepted: Accepted,
+/// TLS on a connection. `None` if it does not come about in time; the other side knows why.
+async fn shake_hands(
+    stream: Stream,
+    peer: Option<SocketAddr>,
+    tls: &ServerTls,
+    config: &ServeConfig,
+    shutdown: &Shutdown,
+) -> Option<TlsStream<Stream>> {
+    let handshake = TlsAcceptor::from(tls.get()).accept(stream);
+    let shaken = tokio::select! {
+        shaken = tokio::time::timeout(config.handshake_timeout, handshake) => shaken,
+        () = shutdown.abort.cancelled() => return None,
+    };
+    match shaken {
+        Ok(Ok(stream)) => Some(stream),
+        Ok(Err(error)) => {
+            tracing::debug!(%error, ?peer, "no TLS with a client");
+            None
+        }
+        Err(_) => {
+            tracing::debug!(?peer, "a client did not finish its TLS handshake in time");
+            None
+        }
+    }
+}
+
+async fn connection<IO, S, B>(
+    stream: IO,
+    peer: Option<SocketAddr>,
     service: S,
     builder: &auto::Builder<TokioExecutor>,
+    config: &ServeConfig,
     shutdown: &Shutdown,
 ) where
+    IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Clone + Send + Sync + 'static,
     S::Future: Send + 'static,
     B: http_body::Body + Send + 'static,
     B::Data: Send,
     B::Error: Into<BoxError>,
 {
-    let io = TokioIo::new(accepted.stream);
-    let connection = builder.serve_connection_with_upgrades(io, TowerToHyperService::new(service));
+    let asked = Arc::new(AtomicBool::new(false));
+    let noted = Noted { inner: service, asked: asked.clone() };
+    let connection =
+        builder.serve_connection_with_upgrades(TokioIo::new(stream), TowerToHyperService::new(noted));
     let mut connection = std::pin::pin!(connection);
+    let silence = async {
+        tokio::time::sleep(config.header_read_timeout).await;
+        if asked.load(Ordering::Relaxed) {
+            std::future::pending::<()>().await;
+        }
+    };
     let served = tokio::select! {
         served = connection.as_mut() => served,
+        () = silence => {
+            tracing::debug!(?peer, "a connection without a request was closed");
+            return;
+        }
         () = shutdown.drain.cancelled() => {
             // A request that is on its way is still answered.
             tokio::select! {
-                served = connection.as_mut() => return told(served, accepted.peer),
+                served = connection.as_mut() => return told(served, peer),
                 () = tokio::time::sleep(SETTLING) => {}
                 () = shutdown.abort.cancelled() => return,
             }
@@ -138,13 +203,35 @@ async fn connection<S, B>(
             }
         }
     };
-    told(served, accepted.peer);
+    told(served, peer);
 }
 
 fn told(served: Result<(), BoxError>, peer: Option<SocketAddr>) {
     if let Err(error) = served {
         // Clients that leave are not our fault and not our news.
         tracing::debug!(%error, ?peer, "connection ended");
+    }
+}
+
+/// A service that notes that it was asked.
+#[derive(Clone)]
+struct Noted<S> {
+    inner: S,
+    asked: Arc<AtomicBool>,
+}
+
+impl<S: Service<Request<Incoming>>> Service<Request<Incoming>> for Noted<S> {
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = S::Future;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<Incoming>) -> S::Future {
+        self.asked.store(true, Ordering::Relaxed);
+        self.inner.call(request)
     }
 }
 
@@ -155,6 +242,7 @@ fn connection_builder(config: &ServeConfig) -> auto::Builder<TokioExecutor> {
         .timer(TokioTimer::new())
         .header_read_timeout(config.header_read_timeout)
         .max_buf_size(config.max_head_bytes.max(8192))
+        .max_headers(config.max_headers)
         .http2()
         .timer(TokioTimer::new())
         .keep_alive_interval(Duration::from_secs(20))
@@ -164,6 +252,8 @@ fn connection_builder(config: &ServeConfig) -> auto::Builder<TokioExecutor> {
         .initial_stream_window_size(1024 * 1024)
         .initial_connection_window_size(16 * 1024 * 1024)
         // A peer that opens and resets streams in a row gets a GOAWAY instead of our CPU.
-        .max_pending_accept_reset_streams(64);
+        .max_pending_accept_reset_streams(64)
+        // And so does one whose streams have to be reset by us, time and again.
+        .max_local_error_reset_streams(256);
     builder
 }

@@ -15,15 +15,16 @@ use warp2api_proto::token_pool::v1::token_pool_server::TokenPoolServer;
 use warp2api_proto::warp_chat::v1::warp_chat_server::WarpChatServer;
 use warp2api_rpc::endpoint::{self, Place};
 use warp2api_rpc::listener::{Address, Listener};
-use warp2api_rpc::serve::{ServeConfig, Shutdown, serve};
+use warp2api_rpc::serve::{Shutdown, serve};
 use warp2api_rpc::server::{GrpcServer, Health};
-use warp2api_rpc::{GrpcEndpoint, Guard, Live, MAX_MESSAGE_BYTES, Readiness};
+use warp2api_rpc::{GrpcEndpoint, Link, Live, MAX_MESSAGE_BYTES, Readiness};
 use warp2api_token_pool::view::PoolStatus;
 use warp2api_token_pool::{Accounts, Pool, Store, TokenPoolService};
 use warp2api_warp_chat::WarpChatService;
 
 use crate::config::{Config, Role, UpstreamChoice};
 use crate::ready::{self, Watched};
+use crate::secured::Secured;
 use crate::{bridge, documents, keys, page, pool};
 
 /// How long answers that ran out of time have for their last words.
@@ -40,6 +41,7 @@ pub struct App {
     gateway: Option<Gateway>,
     watched: Watched,
     keys: Option<keys::Watch>,
+    secured: Secured,
     shutdown: Shutdown,
 }
 
@@ -73,6 +75,7 @@ impl App {
         let grpc = bind(serves_grpc, &config.grpc, "--grpc-addr").await?;
         let upstream = bind(role == Role::Upstream, &config.upstream_listener, "--upstream-addr").await?;
 
+        let secured = Secured::open(&config, edge.is_some(), grpc.is_some())?;
         let keys = match &edge {
             Some(_) => {
                 let file = config.keys_file.as_deref();
@@ -104,7 +107,7 @@ impl App {
         let mut chat = None;
         let mut gateway = None;
         if role == Role::WarpChat || role == Role::All && config.places.warp_chat == Place::Local {
-            let pool = here_or_there(pool_endpoint, &config.places.token_pool)?;
+            let pool = here_or_there(pool_endpoint, &config.places.token_pool, &secured.link)?;
             let service = WarpChatService::new(config.chat.clone(), http, pool, shutdown.tasks.clone())?;
             chat = Some(service.clone());
             let server = WarpChatServer::new(service)
@@ -122,19 +125,25 @@ impl App {
             names.push("warp2api.codec.v1.Codec");
         }
 
-        let watched =
-            Watched::new(&config, pool.as_ref().map(|(accounts, _): &(Accounts, _)| accounts.pool()))?;
+        let watched = Watched::new(
+            &config,
+            &secured.link,
+            pool.as_ref().map(|(accounts, _): &(Accounts, _)| accounts.pool()),
+        )?;
         let mut edge = match edge {
             Some(listener) => {
                 // A chat service elsewhere tells where it runs with its first answer.
                 let known = chat_endpoint.is_some().then_some(config.chat.upstream_label.as_str());
-                let chat = here_or_there(chat_endpoint, &config.places.warp_chat)?;
+                let chat = here_or_there(chat_endpoint, &config.places.warp_chat, &secured.link)?;
                 let chat = endpoint::until(chat, shutdown.last_call.clone());
                 let edge = Gateway::new(config.gateway.clone(), chat, known)?;
                 let router = edge.router();
                 gateway = Some(edge);
                 let services = grpc.as_ref().map(Listener::local_address).transpose()?;
-                let signpost = services.as_ref().map(page::signpost).unwrap_or_default();
+                let signpost = services
+                    .as_ref()
+                    .map(|at| page::signpost(config.security.grpc_scheme(), at))
+                    .unwrap_or_default();
                 Some((listener, router.merge(signpost)))
             }
             None => None,
@@ -144,8 +153,8 @@ impl App {
             Some(listener) => {
                 let (router, health) =
                     services.finish(FILE_DESCRIPTOR_SET, shutdown.last_call.clone()).await?;
-                let guard = Guard::new(config.admin_keys.clone(), &listener.local_address()?);
-                let endpoints = bridge::endpoints(&config, &router, &names)?;
+                let guard = secured.guard(&config, &listener.local_address()?);
+                let endpoints = bridge::endpoints(&config, &secured.link, &router, &names)?;
                 routes = documents::routes(&endpoints)?;
                 let watching = bridge::watching(&config, &shutdown);
                 let page = page::router(&config);
@@ -156,7 +165,11 @@ impl App {
         };
         let here = edge.as_ref().map(|(listener, _)| listener.local_address()).transpose()?;
         let there = bridge.as_ref().map(|(listener, ..)| listener.local_address()).transpose()?;
-        let (of_edge, of_bridge) = documents::pages(routes, here.as_ref(), there.as_ref());
+        let (of_edge, of_bridge) = documents::pages(
+            routes,
+            here.as_ref().map(|address| (config.security.edge_scheme(), address)),
+            there.as_ref().map(|address| (config.security.grpc_scheme(), address)),
+        );
         if let Some((_, router)) = &mut edge {
             *router = std::mem::take(router).merge(of_edge).merge(watched.readiness.routes());
         }
@@ -173,7 +186,7 @@ impl App {
         if let Some((.., health)) = &bridge {
             watched.begin(health).await;
         }
-        Ok(Self { config, edge, bridge, upstream, pool, chat, gateway, watched, keys, shutdown })
+        Ok(Self { config, edge, bridge, upstream, pool, chat, gateway, watched, keys, secured, shutdown })
     }
 
     /// Where the house will listen.
@@ -205,7 +218,8 @@ impl App {
 
     /// Opens the doors.
     pub fn spawn(self) -> Running {
-        let Self { config, edge, bridge, upstream, pool, chat, gateway, watched, keys, shutdown } = self;
+        let Self { config, edge, bridge, upstream, pool, chat, gateway, watched, keys, secured, shutdown } =
+            self;
         let accounts = pool.map(|(accounts, _)| accounts);
         let tasks = &shutdown.tasks;
         let background = CancellationToken::new();
@@ -219,11 +233,15 @@ impl App {
         let mut health = None;
         if let Some((listener, router, services)) = bridge {
             health = Some(services);
-            tasks.spawn(serve(listener, router, ServeConfig::default(), shutdown.clone()));
+            tasks.spawn(serve(listener, router, secured.serve_grpc(&config), shutdown.clone()));
         }
-        for (listener, router) in edge.into_iter().chain(upstream) {
-            tasks.spawn(serve(listener, router, ServeConfig::default(), shutdown.clone()));
+        if let Some((listener, router)) = edge {
+            tasks.spawn(serve(listener, router, secured.serve_edge(&config), shutdown.clone()));
         }
+        if let Some((listener, router)) = upstream {
+            tasks.spawn(serve(listener, router, config.security.serve.clone(), shutdown.clone()));
+        }
+        secured.keep(tasks, &background);
         let pool = accounts.map(|accounts| accounts.pool().clone());
         let (readiness, leaving) = (watched.readiness.clone(), CancellationToken::new());
         let watching = tasks.spawn(watched.keep(health.clone(), leaving.clone()));
@@ -341,9 +359,9 @@ async fn bind(wanted: bool, address: &Address, option: &'static str) -> anyhow::
     Ok(Some(Listener::bind(address, option).await?))
 }
 
-fn here_or_there(here: Option<GrpcEndpoint>, place: &Place) -> anyhow::Result<GrpcEndpoint> {
+fn here_or_there(here: Option<GrpcEndpoint>, place: &Place, link: &Link) -> anyhow::Result<GrpcEndpoint> {
     match here {
         Some(here) => Ok(here),
-        None => Ok(endpoint::remote(place)?),
+        None => Ok(endpoint::linked(place, link)?),
     }
 }

@@ -19,7 +19,7 @@ pub fn text(app: &App, addresses: &Addresses) -> String {
         let _written: std::fmt::Result = writeln!(text, "  {name:<12} {value}");
     };
     if let Some(edge) = &addresses.edge {
-        line("base URL", &format!("http://{}/v1", reachable(edge)));
+        line("base URL", &format!("{}://{}/v1", config.security.edge_scheme(), reachable(edge)));
         let kept = !config.gateway.kept_keys.never_had_any();
         let keys = match (config.gateway.api_keys.is_empty(), kept) {
             (true, false) => "any key is accepted",
@@ -32,7 +32,10 @@ pub fn text(app: &App, addresses: &Addresses) -> String {
     if let Some(grpc) = &addresses.grpc {
         line("gRPC", &format!("{grpc} (reflection, health)"));
         if let Address::Tcp(_) = grpc {
-            line("look at", &format!("http://{0}/ui and http://{0}/docs", reachable(grpc)));
+            line(
+                "look at",
+                &format!("{1}://{0}/ui and {1}://{0}/docs", reachable(grpc), config.security.grpc_scheme()),
+            );
         }
     }
     if matches!(config.role, Role::All | Role::WarpChat) {
@@ -55,9 +58,10 @@ pub fn text(app: &App, addresses: &Addresses) -> String {
             if config.gateway.is_open() { "" } else { "  -H \"authorization: Bearer $API_TOKEN\" \\\n" };
         let _written: std::fmt::Result = write!(
             text,
-            "\nTry it:\n\n  curl -N http://{}/v1/chat/completions \\\n{key}  -H 'content-type: application/json' \\\n  \
+            "\nTry it:\n\n  curl -N {}://{}/v1/chat/completions \\\n{key}  -H 'content-type: application/json' \\\n  \
              -d '{{\"model\":\"auto\",\"stream\":true,\"messages\":[{{\"role\":\"user\",\"content\":\"Hello!\"}}]}}'\n\n\
              Next: README.md shows clients, settings and gRPC. Ctrl-C stops.\n",
+            config.security.edge_scheme(),
             reachable(edge)
         );
     }

@@ -19,7 +19,7 @@ use warp2api_proto::error::v1::ErrorReason;
 use warp2api_rest::{Rest, RestConfig};
 use warp2api_rpc::endpoint::{self, Place};
 use warp2api_rpc::serve::Shutdown;
-use warp2api_rpc::{Failure, GrpcEndpoint, Guard, MAX_MESSAGE_BYTES, request_id};
+use warp2api_rpc::{Failure, GrpcEndpoint, Guard, Link, MAX_MESSAGE_BYTES, request_id};
 
 use crate::config::{Config, Role};
 
@@ -93,6 +93,7 @@ pub(crate) fn watching(config: &Config, shutdown: &Shutdown) -> MonitorConfig {
 /// elsewhere.
 pub(crate) fn endpoints(
     config: &Config,
+    link: &Link,
     grpc: &Router,
     services: &[&'static str],
 ) -> anyhow::Result<Endpoints> {
@@ -105,7 +106,7 @@ pub(crate) fn endpoints(
     ];
     for (name, place) in elsewhere {
         if config.role == Role::All && *place != Place::Local {
-            endpoints.insert(name.to_owned(), endpoint::remote(place)?);
+            endpoints.insert(name.to_owned(), endpoint::linked(place, link)?);
         }
     }
     Ok(endpoints)

@@ -18,6 +18,7 @@ use warp2api_warp_chat::{ChatConfig, FeedConfig};
 pub(crate) use crate::config::edge::must_have_keys;
 use crate::config::exchange::ExchangeSettings;
 pub use crate::config::exchange::TokenUrl;
+pub use crate::config::security::Security;
 use crate::read::{Problems, Reader};
 use crate::settings::Settings;
 use crate::sources::Origins;
@@ -25,6 +26,7 @@ use crate::store::StoreConfig;
 
 mod edge;
 mod exchange;
+mod security;
 
 /// Warp itself.
 const WARP_URL: &str = "https://app.warp.dev";
@@ -65,6 +67,8 @@ pub struct Config {
     pub upstream_listener: Address,
     /// Where the services are.
     pub places: Places,
+    /// What protects the ports and the calls between services.
+    pub security: Security,
     /// Where chats run.
     pub upstream: UpstreamChoice,
     /// Where refresh tokens are exchanged. Its query holds a key.
@@ -156,15 +160,19 @@ impl Config {
         let edge = edge::address(&mut read);
         let keys_file = store.keys_file(read.take(|s| &mut s.keys_file));
         let (gateway, may_be_open) = edge::gateway(&mut read, role, &edge, keys_file.as_ref());
+        let grpc = read.parse(|s| &mut s.grpc_addr, "grpc_addr", "127.0.0.1:28888");
+        let places = places(&mut read, role);
+        let security = security::read(&mut read, &grpc, &places);
         let defaults = ChatConfig::default();
         let config = Self {
             role,
             edge,
-            grpc: read.parse(|s| &mut s.grpc_addr, "grpc_addr", "127.0.0.1:28888"),
+            grpc,
+            security,
             monitor_origins: monitor_origins(&mut read),
             admin_keys: AdminKeys::parse(&read.take(|s| &mut s.admin_key).unwrap_or_default()),
             upstream_listener: read.parse(|s| &mut s.upstream_addr, "upstream_addr", "127.0.0.1:28890"),
-            places: places(&mut read, role),
+            places,
             token_url: exchange.token_url(&root),
             identity_url: exchange.identity_url(&root),
             auto: warp.map(|url| Auto {

@@ -14,17 +14,17 @@ pub(crate) fn routes(endpoints: &Endpoints) -> anyhow::Result<Vec<Route>> {
     Ok(routes)
 }
 
-/// The document and its page for the edge and for the port of the services, each with the address of the other one. What
+/// The document and its page for the edge and for the port of the services, each with the scheme and the address of the other one. What
 /// cannot be reached over TCP is left out of the other's document.
 pub(crate) fn pages(
     routes: Vec<Route>,
-    edge: Option<&Address>,
-    bridge: Option<&Address>,
+    edge: Option<(&'static str, &Address)>,
+    bridge: Option<(&'static str, &Address)>,
 ) -> (Router, Router) {
     let version = env!("CARGO_PKG_VERSION");
-    let at = |address: Option<&Address>| match address {
-        Some(Address::Tcp(address)) => Some(format!("http://{address}")),
-        Some(Address::Unix(_)) | None => None,
+    let at = |address: Option<(&str, &Address)>| match address {
+        Some((scheme, Address::Tcp(address))) => Some(format!("{scheme}://{address}")),
+        Some((_, Address::Unix(_))) | None => None,
     };
     let (edge_at, routes_at) = (at(edge), at(bridge));
     let of_edge = Document {

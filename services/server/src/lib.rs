@@ -22,6 +22,7 @@ mod pool;
 mod read;
 mod ready;
 pub mod reload;
+mod secured;
 pub mod settings;
 pub mod signals;
 pub mod sources;

@@ -21,19 +21,19 @@ pub(crate) fn router(config: &Config) -> Router {
 
 /// `/ui` at the edge: the page's own address, under the name by which the edge was called. A page behind a unix socket
 /// is in no browser's reach.
-pub(crate) fn signpost(services: &Address) -> Router {
+pub(crate) fn signpost(scheme: &'static str, services: &Address) -> Router {
     let Address::Tcp(address) = services else { return Router::new() };
     let Some(port) = address.parse::<Authority>().ok().and_then(|authority| authority.port_u16()) else {
         return Router::new();
     };
-    let point = move |headers: HeaderMap| async move { signpost_to(port, &headers) };
+    let point = move |headers: HeaderMap| async move { signpost_to(scheme, port, &headers) };
     Router::new().route("/ui", get(point))
 }
 
-fn signpost_to(port: u16, headers: &HeaderMap) -> Response {
+fn signpost_to(scheme: &str, port: u16, headers: &HeaderMap) -> Response {
     let named = headers.get(HOST).and_then(|host| host.to_str().ok()?.parse::<Authority>().ok());
     match named {
-        Some(host) => Redirect::temporary(&format!("http://{}:{port}/ui", host.host())).into_response(),
+        Some(host) => Redirect::temporary(&format!("{scheme}://{}:{port}/ui", host.host())).into_response(),
         None => (StatusCode::BAD_REQUEST, "the request names no host").into_response(),
     }
 }
@@ -53,8 +53,8 @@ mod tests {
             ("warp.example", "http://warp.example:28888/ui"),
         ] {
             let headers = HeaderMap::from_iter([(HOST, HeaderValue::from_static(host))]);
-            assert_eq!(signpost_to(28888, &headers).headers()[LOCATION], there);
+            assert_eq!(signpost_to("http", 28888, &headers).headers()[LOCATION], there);
         }
-        assert_eq!(signpost_to(28888, &HeaderMap::new()).status(), StatusCode::BAD_REQUEST);
+        assert_eq!(signpost_to("http", 28888, &HeaderMap::new()).status(), StatusCode::BAD_REQUEST);
     }
 }

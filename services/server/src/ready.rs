@@ -8,7 +8,7 @@ use warp2api_proto::error::v1::ErrorReason;
 use warp2api_rpc::endpoint::{self, Place};
 use warp2api_rpc::readiness::{Probe, of_service};
 use warp2api_rpc::server::Health;
-use warp2api_rpc::{Failure, Readiness};
+use warp2api_rpc::{Failure, Link, Readiness};
 use warp2api_token_pool::Pool;
 use warp2api_token_pool::view::PoolStatus;
 
@@ -30,13 +30,13 @@ pub(crate) struct Watched {
 
 impl Watched {
     /// `pool` is the pool of this process, if it has one.
-    pub(crate) fn new(config: &Config, pool: Option<&Pool>) -> anyhow::Result<Self> {
+    pub(crate) fn new(config: &Config, link: &Link, pool: Option<&Pool>) -> anyhow::Result<Self> {
         let places = &config.places;
         let has_edge = matches!(config.role, Role::All | Role::Gateway);
         let (probe, is_local): (Probe, bool) = if has_edge && places.warp_chat != Place::Local {
             let words = "the chat service says that no chat can be served now";
             let otherwise = Failure::new(ErrorReason::NoCredentialAvailable, words);
-            (of_service(endpoint::remote(&places.warp_chat)?, WARP_CHAT, otherwise), false)
+            (of_service(endpoint::linked(&places.warp_chat, link)?, WARP_CHAT, otherwise), false)
         } else if let Some(pool) = pool.cloned() {
             let ask = move || {
                 let pool = pool.clone();
@@ -46,7 +46,7 @@ impl Watched {
         } else if matches!(config.role, Role::All | Role::WarpChat) {
             let words = "the pool says that no credential can be leased now";
             let otherwise = Failure::new(ErrorReason::NoCredentialAvailable, words);
-            (of_service(endpoint::remote(&places.token_pool)?, LEASES, otherwise), false)
+            (of_service(endpoint::linked(&places.token_pool, link)?, LEASES, otherwise), false)
         } else {
             (Arc::new(|| Box::pin(std::future::ready(Ok(()))) as _), true)
         };

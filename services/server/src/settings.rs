@@ -166,6 +166,32 @@ settings! {
     /// for all. Default: none but those of this machine.
     cors_origins: "W2A_CORS_ORIGINS", Plain;
 
+    /// The certificate of the edge in PEM, with those between it and its CA; the edge then speaks TLS. Read again when it
+    /// changes. Default: none.
+    tls_cert: "W2A_TLS_CERT", Plain;
+    /// The file of its key in PEM.
+    tls_key: "W2A_TLS_KEY", Plain;
+    /// The same for the port of the services.
+    grpc_tls_cert: "W2A_GRPC_TLS_CERT", Plain;
+    /// The file of its key in PEM.
+    grpc_tls_key: "W2A_GRPC_TLS_KEY", Plain;
+    /// The CAs in PEM that the certificates of clients of that port must come from. Default: clients need none.
+    grpc_client_ca: "W2A_GRPC_CLIENT_CA", Plain;
+    /// The tokens by which services that run apart know each other, separated by commas: the first is sent, all are taken.
+    /// At least 16 characters each. Default: none, and what hands out or spends credentials is then not answered where
+    /// others can reach it.
+    service_token: "W2A_SERVICE_TOKEN", Secret;
+    /// The CAs in PEM that certificates of other services must come from, for places that are `https`.
+    service_ca: "W2A_SERVICE_CA", Plain;
+    /// The certificate in PEM that is shown to other services, where they want one.
+    service_cert: "W2A_SERVICE_CERT", Plain;
+    /// The file of its key in PEM.
+    service_key: "W2A_SERVICE_KEY", Plain;
+    /// Connections at once on each port; further ones wait. Default: 8192.
+    max_connections: "W2A_MAX_CONNECTIONS", Plain;
+    /// Seconds for the head of a request, for the pause between two on a connection, and until the first. Default: 30.
+    header_timeout: "W2A_HEADER_TIMEOUT", Plain;
+
     /// Where chats run: `auto`, `embedded`, or the root URL of an upstream. `auto` is Warp if a credential is
     /// configured or stored, else the embedded one. What is stored is not used on the embedded one, and what is added
     /// there serves from the next start on. Default: auto.
@@ -267,7 +293,7 @@ settings! {
     /// Seconds that open streams get to finish when the service stops. Default: 30.
     drain_timeout: "W2A_DRAIN_TIMEOUT", Plain;
 
-    /// Where Codec is: `local`, `unix:/path` or `http://host:port`. Default: local.
+    /// Where Codec is: `local`, `unix:/path`, `http://host:port` or `https://host:port`. Default: local.
     codec: "W2A_CODEC", Plain;
     /// Where TokenPool is. Default: local.
     token_pool: "W2A_TOKEN_POOL", Plain;
@@ -314,57 +340,4 @@ fn text<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Stri
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn variables(pairs: &[(&str, &str)]) -> Settings {
-        let map: BTreeMap<_, _> = pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
-        Settings::from_variables(|name| map.get(name).cloned())
-    }
-
-    #[test]
-    fn the_stronger_source_wins_and_the_weaker_fills_in() {
-        let file: Settings = toml::from_str("port = 1\nhost = \"a\"\nverbose = true").unwrap();
-        let environment = variables(&[("PORT", "2"), ("W2A_LOG", "")]);
-
-        let settings = environment.or(file);
-
-        assert_eq!(settings.port.as_deref(), Some("2"));
-        assert_eq!(settings.host.as_deref(), Some("a"));
-        assert_eq!((settings.verbose.as_deref(), settings.log), (Some("true"), None));
-    }
-
-    #[test]
-    fn an_unknown_key_of_the_file_is_an_error_that_names_it() {
-        let error = toml::from_str::<Settings>("prot = 1").unwrap_err().to_string();
-
-        assert!(error.contains("prot"), "{error}");
-    }
-
-    #[test]
-    fn what_was_meant_is_found_by_a_few_letters_or_by_its_variable() {
-        for (written, meant) in [
-            ("prot", Some("port")),
-            ("drain-timout", Some("drain_timeout")),
-            ("W2A_KEEPALIVE_FORM", Some("keepalive_form")),
-            ("nothing_of_the_kind", None),
-        ] {
-            assert_eq!(nearest(written), meant, "{written}");
-        }
-    }
-
-    #[test]
-    fn what_is_reloaded_is_a_setting() {
-        for key in RELOADED {
-            assert!(TABLE.iter().any(|described| described.key == *key), "{key}");
-        }
-    }
-
-    #[test]
-    fn debug_hides_secrets() {
-        let shown = format!("{:?}", variables(&[("WARP_API_KEY", "planted-secret"), ("PORT", "2")]));
-
-        assert!(shown.contains("warp_api_key") && shown.contains("port"), "{shown}");
-        assert!(!shown.contains("planted"), "{shown}");
-    }
-}
+mod tests;

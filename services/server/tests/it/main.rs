@@ -4,6 +4,7 @@
 
 mod banner;
 mod embedded;
+mod keys;
 #[cfg(unix)]
 mod kills;
 mod operate;

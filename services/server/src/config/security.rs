@@ -1,0 +1,103 @@
+//! What protects the ports and the calls between services: TLS, the service token, bounds of connections.
+
+use std::path::PathBuf;
+
+use warp2api_rpc::ServiceTokens;
+use warp2api_rpc::endpoint::Place;
+use warp2api_rpc::listener::Address;
+use warp2api_rpc::serve::ServeConfig;
+use warp2api_rpc::tls::TlsFiles;
+
+use crate::config::Places;
+use crate::read::Reader;
+
+/// Files and tokens, not opened yet.
+#[derive(Debug, Clone, Default)]
+pub struct Security {
+    /// TLS of the edge.
+    pub edge: Option<TlsFiles>,
+    /// TLS of the gRPC services; with a CA, clients must have a certificate of it.
+    pub grpc: Option<TlsFiles>,
+    /// For calls of services behind `https`: whom to trust, and what to show.
+    pub link: Option<TlsFiles>,
+    /// The tokens of the house.
+    pub tokens: ServiceTokens,
+    /// The bounds of every listener.
+    pub serve: ServeConfig,
+}
+
+impl Security {
+    /// How addresses of the edge begin.
+    pub fn edge_scheme(&self) -> &'static str {
+        scheme(self.edge.as_ref())
+    }
+
+    /// How addresses of the services begin.
+    pub fn grpc_scheme(&self) -> &'static str {
+        scheme(self.grpc.as_ref())
+    }
+}
+
+fn scheme(tls: Option<&TlsFiles>) -> &'static str {
+    if tls.is_some() { "https" } else { "http" }
+}
+
+pub(super) fn read(read: &mut Reader, grpc: &Address, places: &Places) -> Security {
+    let files = |cert: Option<String>, key: Option<String>, ca: Option<String>| {
+        let [cert, key, ca] = [cert, key, ca].map(|path| path.map(PathBuf::from));
+        let written = cert.is_some() || key.is_some() || ca.is_some();
+        written.then_some(TlsFiles { cert, key, ca })
+    };
+    let edge = files(read.take(|s| &mut s.tls_cert), read.take(|s| &mut s.tls_key), None);
+    let services = files(
+        read.take(|s| &mut s.grpc_tls_cert),
+        read.take(|s| &mut s.grpc_tls_key),
+        read.take(|s| &mut s.grpc_client_ca),
+    );
+    let link = files(
+        read.take(|s| &mut s.service_cert),
+        read.take(|s| &mut s.service_key),
+        read.take(|s| &mut s.service_ca),
+    );
+    for (key, files) in [("tls_cert", &edge), ("grpc_tls_cert", &services)] {
+        if files.as_ref().is_some_and(|files| files.cert.is_none() || files.key.is_none()) {
+            read.problem(key, "TLS wants a certificate and its key; set both");
+        }
+    }
+    if services.is_some() && matches!(grpc, Address::Unix(_)) {
+        read.problem(
+            "grpc_tls_cert",
+            "a unix socket has no TLS; listen on host:port, or leave the certificate out",
+        );
+    }
+    if link.as_ref().is_some_and(|files| files.ca.is_none()) {
+        read.problem("service_ca", "name the CA that the certificates of the other services come from");
+    }
+    for (key, place) in [("token_pool", &places.token_pool), ("warp_chat", &places.warp_chat)] {
+        if link.is_none() && matches!(place, Place::Tcp(uri) if uri.starts_with("https:")) {
+            read.problem(
+                key,
+                format!("{place} is behind TLS: name the CA of its certificate in W2A_SERVICE_CA"),
+            );
+        }
+    }
+    let tokens = read.take(|s| &mut s.service_token).unwrap_or_default().parse();
+    let tokens = tokens.unwrap_or_else(|error| {
+        read.problem("service_token", error);
+        ServiceTokens::default()
+    });
+    let usual = ServeConfig::default();
+    let connections = read.positive(|s| &mut s.max_connections, "max_connections");
+    let serve = ServeConfig {
+        header_read_timeout: read.seconds(
+            |s| &mut s.header_timeout,
+            "header_timeout",
+            usual.header_read_timeout,
+        ),
+        max_connections: connections
+            .and_then(|most| usize::try_from(most).ok())
+            .map_or(usual.max_connections, |most| most.min(tokio::sync::Semaphore::MAX_PERMITS)),
+        ..usual
+    };
+    Security { edge, grpc: services, link, tokens, serve }
+}

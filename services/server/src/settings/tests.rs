@@ -1,0 +1,52 @@
+use super::*;
+
+fn variables(pairs: &[(&str, &str)]) -> Settings {
+    let map: BTreeMap<_, _> = pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+    Settings::from_variables(|name| map.get(name).cloned())
+}
+
+#[test]
+fn the_stronger_source_wins_and_the_weaker_fills_in() {
+    let file: Settings = toml::from_str("port = 1\nhost = \"a\"\nverbose = true").unwrap();
+    let environment = variables(&[("PORT", "2"), ("W2A_LOG", "")]);
+
+    let settings = environment.or(file);
+
+    assert_eq!(settings.port.as_deref(), Some("2"));
+    assert_eq!(settings.host.as_deref(), Some("a"));
+    assert_eq!((settings.verbose.as_deref(), settings.log), (Some("true"), None));
+}
+
+#[test]
+fn an_unknown_key_of_the_file_is_an_error_that_names_it() {
+    let error = toml::from_str::<Settings>("prot = 1").unwrap_err().to_string();
+
+    assert!(error.contains("prot"), "{error}");
+}
+
+#[test]
+fn what_was_meant_is_found_by_a_few_letters_or_by_its_variable() {
+    for (written, meant) in [
+        ("prot", Some("port")),
+        ("drain-timout", Some("drain_timeout")),
+        ("W2A_KEEPALIVE_FORM", Some("keepalive_form")),
+        ("nothing_of_the_kind", None),
+    ] {
+        assert_eq!(nearest(written), meant, "{written}");
+    }
+}
+
+#[test]
+fn what_is_reloaded_is_a_setting() {
+    for key in RELOADED {
+        assert!(TABLE.iter().any(|described| described.key == *key), "{key}");
+    }
+}
+
+#[test]
+fn debug_hides_secrets() {
+    let shown = format!("{:?}", variables(&[("WARP_API_KEY", "planted-secret"), ("PORT", "2")]));
+
+    assert!(shown.contains("warp_api_key") && shown.contains("port"), "{shown}");
+    assert!(!shown.contains("planted"), "{shown}");
+}
