@@ -1,10 +1,11 @@
 // The status page in a real Chromium, against a running house on the embedded upstream: it loads, follows a chat live,
-// switches a credential off and on, works from the keyboard and on a phone, and says nothing on the console.
+// shows its decoded events and its trace, switches a credential off and on, works from the keyboard and on a phone, and
+// after many exchanges, and says nothing on the console. The house captures and has W2A_TRACE_URL.
 //
 //     node page.mjs EDGE BRIDGE_WITH_KEY ADMIN_KEY [FOLDER]
 //
 // EDGE and BRIDGE_WITH_KEY are roots of one house, such as http://127.0.0.1:28889 and http://127.0.0.1:28888.
-// Pictures go into FOLDER, if there is one. CHROMIUM names the browser, /usr/bin/chromium unless it is set.
+// EXCHANGES is how many are many, 1,000 unless it is set. Pictures go into FOLDER, if there is one. CHROMIUM names the browser, /usr/bin/chromium unless it is set.
 
 import assert from 'node:assert/strict';
 
@@ -37,7 +38,7 @@ const row = (page, text) => page.locator('#table tbody tr', { hasText: text });
 async function chat(content, model = 'auto') {
   const response = await fetch(`${edge}/v1/chat/completions`, {
     method: 'POST',
-    headers: { 'content-type': 'application/json' },
+    headers: { 'content-type': 'application/json', traceparent: `00-${crypto.randomUUID().replaceAll('-', '')}-b7ad6b7169203331-01` },
     body: JSON.stringify({ model, stream: true, messages: [{ role: 'user', content }] }),
     signal: AbortSignal.timeout(30_000),
   });
@@ -65,13 +66,24 @@ const checks = {
     assert.match(await said, /\[DONE\]/);
     await row(page, 'gpt-5').locator('.state.answered').first().waitFor();
     assert.match(await page.textContent('#upstream'), /embedded/);
-    await page.waitForFunction(() => document.querySelector('#latency svg path')?.getAttribute('d')?.length > 0);
+    const drawn = (chart, many) => page.waitForFunction(
+      ([chart, many]) => [...document.querySelectorAll(`${chart} svg path`)].filter((path) => path.getAttribute('d')).length >= many, [chart, many]);
+    await drawn('#latency', 3);
+    await drawn('#rate', 1);
+    await page.locator('#tiles', { hasText: 'Tokens per second' }).waitFor();
     await picture(page, 'light');
     await row(page, 'gpt-5').first().click();
     await page.locator('#detail[open]').waitFor();
     const facts = await page.textContent('#detail-body');
     assert.match(facts, /Request id/);
     assert.match(facts, /queue .* stream/);
+    await page.locator('#detail-body .events li', { hasText: 'FINISHED' }).waitFor();
+    const events = await page.locator('#detail-body .events li').allTextContents();
+    assert.match(events[0], /INITIALIZATION/);
+    assert.match(events.at(-1), /FINISHED/);
+    assert.ok(events.some((text) => text.includes('seven')), 'what was said is there: capture is on');
+    const trace = page.locator('#detail-body a');
+    assert.match(await trace.getAttribute('href'), new RegExp(`/trace/${await trace.textContent()}$`));
     await picture(page, 'detail');
     await page.keyboard.press('Escape');
     await page.locator('#detail:not([open])').waitFor({ state: 'attached' });
@@ -117,6 +129,42 @@ const checks = {
     const wide = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
     assert.ok(wide <= 0, `${wide} pixels too wide`);
     await picture(page, 'phone');
+    await page.context().close();
+  },
+
+  async manyExchangesLeaveItQuickAndSmall() {
+    const page = await open();
+    await live(page);
+    const weight = async () => {
+      const session = await page.context().newCDPSession(page);
+      await session.send('HeapProfiler.collectGarbage');
+      await session.send('Performance.enable');
+      const { metrics } = await session.send('Performance.getMetrics');
+      await session.detach();
+      return Object.fromEntries(metrics.map(({ name, value }) => [name, value]));
+    };
+    const before = await weight();
+    let left = Number(process.env.EXCHANGES ?? 1000);
+    const body = JSON.stringify({ model: 'gpt-5', messages: [{ role: 'user', content: 'say exactly: x' }] });
+    await Promise.all(Array.from({ length: 16 }, async () => {
+      while (left-- > 0) {
+        const options = { method: 'POST', headers: { 'content-type': 'application/json' }, body, signal: AbortSignal.timeout(30_000) };
+        const response = await fetch(`${edge}/v1/chat/completions`, options);
+        assert.equal(response.status, 200);
+        await response.arrayBuffer();
+      }
+    }));
+    assert.match(await chat('say exactly: the last one', 'claude-4-opus'), /\[DONE\]/);
+    await row(page, 'claude-4-opus').locator('.state.answered').first().waitFor();
+    assert.equal(await page.locator('#table tbody tr').count(), 100);
+    const asked = Date.now();
+    await row(page, 'claude-4-opus').first().click();
+    await page.locator('#detail-body .events li').first().waitFor();
+    console.log(`     its detail was open after ${Date.now() - asked} ms`);
+    const after = await weight();
+    console.log(`     nodes ${before.Nodes} to ${after.Nodes}, heap ${(before.JSHeapUsedSize / 1e6).toFixed(1)} to ${(after.JSHeapUsedSize / 1e6).toFixed(1)} MB`);
+    assert.ok(after.Nodes < before.Nodes + 10_000, `${after.Nodes} nodes`);
+    assert.ok(after.JSHeapUsedSize < before.JSHeapUsedSize + 64e6, `${after.JSHeapUsedSize} bytes`);
     await page.context().close();
   },
 

@@ -1,6 +1,7 @@
 //! The monitor's socket, as a WebSocket client sees it, and the packets of the past.
 
 mod crowd;
+mod strangers;
 
 use std::time::Duration;
 
