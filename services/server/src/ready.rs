@@ -89,8 +89,12 @@ async fn tell(health: &Health, answer: &Result<(), Failure>) {
 
 /// Whether a credential can be leased, now or as soon as a slot of it is free.
 fn can_lease(status: &PoolStatus) -> Result<(), Failure> {
+    let wait = status.soonest_recovery.and_then(|time| time.duration_since(status.time).ok());
     if status.tiers.iter().any(|tier| tier.active > 0) {
-        return Ok(());
+        // It is known only where none can be leased now: those that are active wait for an endpoint.
+        let Some(wait) = wait else { return Ok(()) };
+        let words = "the upstream fails with every credential and is left alone for a moment";
+        return Err(Failure::new(ErrorReason::UpstreamUnavailable, words).with_retry_after(wait));
     }
     let count = |of: fn(&warp2api_token_pool::view::TierStatus) -> usize| -> usize {
         status.tiers.iter().map(of).sum()
@@ -111,6 +115,60 @@ fn can_lease(status: &PoolStatus) -> Result<(), Failure> {
     } else {
         format!("no credential can be leased: {}", known.join(", "))
     };
-    let wait = status.soonest_recovery.and_then(|time| time.duration_since(status.time).ok());
     Err(Failure::new(ErrorReason::NoCredentialAvailable, words).with_retry_after(wait))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, SystemTime};
+
+    use warp2api_token_pool::Tier;
+    use warp2api_token_pool::view::TierStatus;
+
+    use super::*;
+
+    /// A pool of a tier with these counts, of which the first comes back in so many seconds.
+    async fn pool(active: usize, exhausted: usize, back: Option<u64>) -> PoolStatus {
+        let exchange = warp2api_token_pool::TokenExchange {
+            endpoint: warp2api_rpc::http_endpoint::local(axum::Router::new()),
+            url: String::new(),
+            fallback_url: None,
+            headers: Default::default(),
+        };
+        let empty = Pool::new(Default::default(), Vec::new(), exchange).status().await.unwrap();
+        let (time, total) = (SystemTime::UNIX_EPOCH, active + exhausted);
+        let tier = TierStatus {
+            tier: Tier::Personal,
+            total,
+            active,
+            cooling_down: 0,
+            exhausted,
+            disabled: 0,
+            blocked: 0,
+            in_flight: 0,
+            failed: 0,
+            known_quotas: 0,
+            unlimited: 0,
+            remaining: 0,
+        };
+        let soonest_recovery = back.map(|seconds| time + Duration::from_secs(seconds));
+        PoolStatus { tiers: vec![tier], soonest_recovery, time, ..empty }
+    }
+
+    #[tokio::test]
+    async fn a_lease_can_be_had_of_a_credential_that_is_active_and_waits_for_nothing() {
+        for (active, exhausted, back, reason, wait) in [
+            (1, 1, None, None, None),
+            (0, 2, Some(60), Some(ErrorReason::NoCredentialAvailable), Some(60)),
+            (0, 0, None, Some(ErrorReason::NoCredentialAvailable), None),
+            (2, 0, Some(5), Some(ErrorReason::UpstreamUnavailable), Some(5)),
+        ] {
+            let answer = can_lease(&pool(active, exhausted, back).await);
+
+            let failure = answer.err();
+            assert_eq!(failure.as_ref().map(|failure| failure.reason), reason, "{active} {exhausted}");
+            let told = failure.and_then(|failure| failure.retry_after);
+            assert_eq!(told, wait.map(Duration::from_secs), "{active} {exhausted}");
+        }
+    }
 }
