@@ -7,6 +7,7 @@ use clap::{Parser, Subcommand};
 use crate::config::Role;
 use crate::operate::Operation;
 use crate::settings::Settings;
+use crate::tokens::TokensArgs;
 use crate::tools::{DecodeArgs, EncodeArgs, KeysCommand, Tool, TypesArgs};
 
 /// Warp2Api: an OpenAI-compatible edge, gRPC-first, in front of Warp's AI backend.
@@ -47,6 +48,8 @@ pub enum Command {
     /// Looks after a house that runs.
     #[command(flatten)]
     Operate(Operation),
+    /// Looks after the credentials of the pool.
+    Tokens(TokensArgs),
     /// Turns the JSON of a message of the upstream's schema into its bytes.
     Encode(EncodeArgs),
     /// Turns the bytes of a message, or a recorded stream of them, into JSON.
@@ -79,6 +82,7 @@ impl Command {
             Self::Config(_)
             | Self::Keys(_)
             | Self::Operate(_)
+            | Self::Tokens(_)
             | Self::Encode(_)
             | Self::Decode(_)
             | Self::Types(_) => {

@@ -7,6 +7,7 @@
 //! - [`app`]: builds the house for a role, binds its ports, runs it and brings it down.
 //! - [`tools`]: the commands that convert and end.
 //! - [`operate`]: the commands that look after a house.
+//! - [`tokens`]: those that look after its pool.
 //! - [`banner`]: what a person sees at the start. [`telemetry`]: logs. [`signals`]: how it is told to stop.
 
 pub mod app;
@@ -28,6 +29,7 @@ pub mod signals;
 pub mod sources;
 pub mod store;
 pub mod telemetry;
+pub mod tokens;
 pub mod tools;
 
 pub use read::Problems;

@@ -10,7 +10,7 @@ use warp2api_server::operate::{self, Note, NoteFile, Operation};
 use warp2api_server::reload::Reloader;
 use warp2api_server::settings::{self, Settings};
 use warp2api_server::sources::{Gathered, Sources};
-use warp2api_server::{banner, keys, signals, telemetry};
+use warp2api_server::{banner, keys, signals, telemetry, tokens};
 
 /// The exit code of a program that was told something it cannot use (`EX_USAGE` of BSD's sysexits).
 const USAGE: u8 = 64;
@@ -19,6 +19,9 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     if let Some(tool) = cli.command.as_ref().and_then(Command::tool) {
         return tool.run();
+    }
+    if let Some(Command::Tokens(args)) = &cli.command {
+        return tokens::run(args, cli.settings, cli.config);
     }
     let sources = Sources::new(cli.settings, cli.config);
     let Gathered { settings, origins, strangers } = match sources.gather() {

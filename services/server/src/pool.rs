@@ -7,7 +7,7 @@ use warp2api_rpc::{HttpEndpoint, http_endpoint};
 use warp2api_token_pool::account::Client;
 use warp2api_token_pool::clock::SystemClock;
 use warp2api_token_pool::{
-    AccountApi, Accounts, Kind, NewCredential, Pool, Secret, Store, Tier, TokenExchange,
+    AccountApi, Accounts, Kind, NewCredential, Pool, PoolConfig, Secret, Store, Tier, TokenExchange,
 };
 use warp2api_upstream_sim::EmbeddedCredential;
 
@@ -54,6 +54,34 @@ pub(crate) async fn accounts(
             secret: Secret::new(EmbeddedCredential::API_KEY),
         });
     }
+    let Parts { rules, exchange, api } = parts(config, endpoint, &store)?;
+    let pool = Pool::with_store(rules, credentials, exchange, Arc::new(SystemClock), store).await?;
+    Ok(Accounts::new(pool, api))
+}
+
+/// The pool in `store` as it stands there, for somebody who looks after it while no service runs; and the way to ask
+/// about its accounts.
+///
+/// # Errors
+/// As those of [`accounts`].
+pub(crate) async fn accounts_as_stored(
+    config: &Config,
+    endpoint: HttpEndpoint,
+    store: Store,
+) -> anyhow::Result<Accounts> {
+    let Parts { rules, exchange, api } = parts(config, endpoint, &store)?;
+    let pool = Pool::as_stored(rules, exchange, Arc::new(SystemClock), store).await?;
+    Ok(Accounts::new(pool, api))
+}
+
+/// What a pool is made of besides its credentials.
+struct Parts {
+    rules: PoolConfig,
+    exchange: TokenExchange,
+    api: AccountApi,
+}
+
+fn parts(config: &Config, endpoint: HttpEndpoint, store: &Store) -> anyhow::Result<Parts> {
     let headers = config.chat.client.headers()?;
     let exchange = TokenExchange {
         endpoint: endpoint.clone(),
@@ -84,6 +112,5 @@ pub(crate) async fn accounts(
         },
         timeout: ACCOUNT_TIMEOUT,
     };
-    let pool = Pool::with_store(rules, credentials, exchange, Arc::new(SystemClock), store).await?;
-    Ok(Accounts::new(pool, api))
+    Ok(Parts { rules, exchange, api })
 }

@@ -98,6 +98,11 @@ impl StoreConfig {
         !self.would_be_made() && self.open().await.is_ok_and(|store| store.has_credentials())
     }
 
+    /// Whether it ends with the process that has it.
+    pub fn is_memory(&self) -> bool {
+        matches!(self.place, Place::Database(Database::Memory))
+    }
+
     /// Opens it.
     ///
     /// # Errors

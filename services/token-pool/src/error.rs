@@ -113,7 +113,7 @@ impl Error {
         }
     }
 
-    /// Why a lease could not be had, in one word for programs.
+    /// Why a lease could not be had, or a credential is not added, in one word for programs.
     fn cause(&self) -> Option<&'static str> {
         match self {
             Self::NothingConfigured => Some("nothing_configured"),
@@ -124,10 +124,10 @@ impl Error {
             Self::TooManyWaiters => Some("too_many_waiters"),
             Self::AllDown { .. } | Self::QuotaExhausted { .. } => Some("all_down"),
             Self::RefreshFailed { .. } => Some("refresh_failed"),
+            Self::CredentialExists(_) => Some("secret_known"),
+            Self::CredentialIdTaken(_) => Some("id_taken"),
             Self::LeaseNotFound
             | Self::CredentialNotFound(_)
-            | Self::CredentialExists(_)
-            | Self::CredentialIdTaken(_)
             | Self::RequestIdReused
             | Self::CredentialChanged(_)
             | Self::Unsuitable { .. }

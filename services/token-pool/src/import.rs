@@ -1,7 +1,11 @@
 //! Credentials from elsewhere: the variables of an `.env` file, or a JSON list in any of the shapes that pools of this
 //! kind write. Pure: text in, entries out, each good or with the reason why not. Reasons quote nothing.
 
+use std::borrow::Cow;
+use std::collections::HashMap;
+
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use crate::credential::{CredentialId, Kind, NewCredential, Secret, Tier};
 use crate::settings::{self, CredentialSettings, Problem};
@@ -12,8 +16,12 @@ pub const MAX_ENTRIES: usize = 10_000;
 /// One entry of what was to be imported.
 #[derive(Debug, Clone)]
 pub struct Entry {
-    /// Where it stands, for people: `WARP_PERSONAL_TOKENS`, `accounts[3]`.
+    /// Where it stands, for people: `WARP_PERSONAL_TOKENS, entry 2`, `accounts[3]`.
     pub place: String,
+    /// The variable it stands in, if it is of variables.
+    pub variable: Option<&'static str>,
+    /// The line it begins in, from 1, if it is of a JSON text.
+    pub line: Option<usize>,
     /// The credential, or why there is none.
     pub found: Result<Found, String>,
 }
@@ -33,8 +41,11 @@ pub struct Found {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ImportError {
     /// It is no JSON.
-    #[error("is no JSON")]
-    NoJson,
+    #[error("is no JSON from line {line} on")]
+    NoJson {
+        /// Where it stops being JSON.
+        line: usize,
+    },
     /// It is JSON of another shape.
     #[error(
         "is no list of credentials: write an array, or an object with `credentials`, `accounts` or `tokens`"
@@ -47,14 +58,35 @@ pub enum ImportError {
 
 /// The credentials in the variables of a settings file.
 pub fn from_variables(variables: &CredentialSettings) -> Vec<Entry> {
+    let of = |variable, entry, found| Entry {
+        place: format!("{variable}, entry {entry}"),
+        variable: Some(variable),
+        line: None,
+        found,
+    };
     let entries = settings::entries(variables).map(|entry| match entry {
-        Ok((variable, new)) => Entry { place: variable.to_owned(), found: Ok(Found::from(new)) },
-        Err(problem) => {
-            let place = format!("{}, entry {}", problem.variable, problem.entry);
-            Entry { place, found: Err(problem.problem.to_string()) }
-        }
+        Ok((variable, entry, new)) => of(variable, entry, Ok(Found::from(new))),
+        Err(problem) => of(problem.variable, problem.entry, Err(problem.problem.to_string())),
     });
     entries.collect()
+}
+
+/// For each entry whose secret stands in another one as well, the one that counts: the first in the best of their tiers.
+pub fn duplicates(entries: &[Entry]) -> HashMap<usize, usize> {
+    let mut best: HashMap<(Kind, &str), usize> = HashMap::new();
+    let good = || entries.iter().enumerate().filter_map(|(index, e)| Some((index, e.found.as_ref().ok()?)));
+    let tier = |index: usize| entries[index].found.as_ref().map(|found| found.new.tier).ok();
+    for (index, found) in good() {
+        let counts = best.entry((found.new.kind, found.new.secret.expose())).or_insert(index);
+        if tier(index) < tier(*counts) {
+            *counts = index;
+        }
+    }
+    let other = |(index, found): (usize, &Found)| {
+        let counts = best[&(found.new.kind, found.new.secret.expose())];
+        (counts != index).then_some((index, counts))
+    };
+    good().filter_map(other).collect()
 }
 
 /// The credentials in a JSON text: an array of tokens or of objects, or an object with such an array. Those that name no
@@ -63,7 +95,8 @@ pub fn from_variables(variables: &CredentialSettings) -> Vec<Entry> {
 /// # Errors
 /// When it is no such text.
 pub fn from_json(text: &[u8], tier: Tier) -> Result<Vec<Entry>, ImportError> {
-    let value: Value = serde_json::from_slice(text).map_err(|_| ImportError::NoJson)?;
+    let no_json = |error: serde_json::Error| ImportError::NoJson { line: error.line() };
+    let value: Value = serde_json::from_slice(text).map_err(no_json)?;
     let (list, name) = match &value {
         Value::Array(list) => (list.as_slice(), ""),
         Value::Object(object) => {
@@ -80,11 +113,40 @@ pub fn from_json(text: &[u8], tier: Tier) -> Result<Vec<Entry>, ImportError> {
     if list.len() > MAX_ENTRIES {
         return Err(ImportError::TooLong);
     }
-    let entries = list
-        .iter()
-        .enumerate()
-        .map(|(index, entry)| Entry { place: format!("{name}[{index}]"), found: read(entry, tier) });
+    let lines = lines(text, name).unwrap_or_default();
+    let entries = list.iter().enumerate().map(|(index, entry)| Entry {
+        place: if name.is_empty() && list.len() == 1 {
+            "the entry".into()
+        } else {
+            format!("{name}[{index}]")
+        },
+        variable: None,
+        line: lines.get(index).copied().or(Some(1)),
+        found: read(entry, tier),
+    });
     Ok(entries.collect())
+}
+
+/// The lines in which the entries of the list begin, in order. `None` where there is no list.
+fn lines(text: &[u8], name: &str) -> Option<Vec<usize>> {
+    let text = std::str::from_utf8(text).ok()?;
+    let object: HashMap<Cow<'_, str>, &RawValue>;
+    let list = if name.is_empty() {
+        text
+    } else {
+        object = serde_json::from_str(text).ok()?;
+        object.get(name)?.get()
+    };
+    let entries: Vec<&RawValue> = serde_json::from_str(list).ok()?;
+    let (mut line, mut seen) = (1, 0);
+    let line_of = |entry: &&RawValue| {
+        // They are parts of the text.
+        let start = (entry.get().as_ptr() as usize).checked_sub(text.as_ptr() as usize)?;
+        line += text.as_bytes().get(seen..start)?.iter().filter(|byte| **byte == b'\n').count();
+        seen = start;
+        Some(line)
+    };
+    entries.iter().map(line_of).collect()
 }
 
 /// The names a secret goes by, and what it usually is under each; the first that is there counts.
@@ -135,7 +197,8 @@ fn read(entry: &Value, usual: Tier) -> Result<Found, String> {
     let display_name = label.filter(|label| settings::is_label(label)).map(str::to_owned);
     let name = entry.get("name").and_then(Value::as_str);
     let id = name.and_then(|name| CredentialId::parse(name.strip_prefix("credentials/")?));
-    let most = entry.get("max_in_flight").and_then(Value::as_u64).filter(|most| *most > 0);
+    let most = ["max_in_flight", "maxInFlight"].iter().find_map(|name| entry.get(name)?.as_u64());
+    let most = most.filter(|most| *most > 0);
     let max_in_flight = most.map(|most| u32::try_from(most).unwrap_or(u32::MAX));
     Ok(Found { new: NewCredential { tier, kind: found, display_name, secret }, id, max_in_flight })
 }
@@ -164,15 +227,17 @@ pub fn looks_masked(token: &str) -> bool {
     token.is_empty() || marks.iter().any(|mark| lower.contains(mark))
 }
 
-/// The kind of this name.
+/// The kind of this name, or of the contract's.
 pub fn kind_named(name: &str) -> Option<Kind> {
+    let name = name.strip_prefix("CREDENTIAL_KIND_").unwrap_or(name).replace('-', "_");
     [("api_key", Kind::ApiKey), ("refresh_token", Kind::RefreshToken), ("static_jwt", Kind::StaticJwt)]
         .into_iter()
-        .find_map(|(known, kind)| known.eq_ignore_ascii_case(name).then_some(kind))
+        .find_map(|(known, kind)| known.eq_ignore_ascii_case(&name).then_some(kind))
 }
 
-/// The tier of this name.
+/// The tier of this name, or of the contract's.
 pub fn tier_named(name: &str) -> Option<Tier> {
+    let name = name.strip_prefix("CREDENTIAL_TIER_").unwrap_or(name);
     [("personal", Tier::Personal), ("shared", Tier::Shared), ("anonymous", Tier::Anonymous)]
         .into_iter()
         .find_map(|(known, tier)| known.eq_ignore_ascii_case(name).then_some(tier))
@@ -183,3 +248,6 @@ impl From<NewCredential> for Found {
         Self { new, id: None, max_in_flight: None }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -35,15 +35,19 @@ impl Inner {
         if let Some(known) = self.entries.iter().find(|entry| entry.is_known_by(new.kind, &new.secret)) {
             return Err(Error::CredentialExists(known.id.clone()));
         }
-        let origin = CredentialId::long(new.kind, &new.secret);
-        let short = CredentialId::of(new.kind, &new.secret);
-        let is_taken = self.entries.iter().any(|entry| entry.id == short);
-        let id = id.unwrap_or(if is_taken { origin } else { short });
+        let id = id.unwrap_or_else(|| self.made_id(&new));
         self.last_order += 1;
         let entry = Entry::new(id.clone(), self.last_order, new, source);
         let place = self.entries.partition_point(|other| other.cursor() < entry.cursor());
         self.entries.insert(place, entry);
         Ok(id)
+    }
+
+    /// The id that a new credential gets where nobody chooses one.
+    pub(crate) fn made_id(&self, new: &NewCredential) -> CredentialId {
+        let short = CredentialId::of(new.kind, &new.secret);
+        let is_taken = self.entries.iter().any(|entry| entry.id == short);
+        if is_taken { CredentialId::long(new.kind, &new.secret) } else { short }
     }
 
     /// Brings the pool in line with the operator's variables. A credential that is known by the secret it came with

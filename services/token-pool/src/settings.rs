@@ -80,22 +80,23 @@ pub fn parse(settings: &CredentialSettings) -> Result<Vec<NewCredential>, Settin
     let (mut credentials, mut problems) = (Vec::new(), Vec::new());
     for entry in entries(settings) {
         match entry {
-            Ok((_, credential)) => credentials.push(credential),
+            Ok((.., credential)) => credentials.push(credential),
             Err(problem) => problems.push(problem),
         }
     }
     if problems.is_empty() { Ok(without_duplicates(credentials)) } else { Err(SettingsError(problems)) }
 }
 
-/// Each entry of the variables by itself, with the variable it stands in; skipped ones are left out.
+/// Each entry of the variables by itself, with the variable it stands in and its number there, from 1; skipped ones are
+/// left out.
 pub(crate) fn entries(
     settings: &CredentialSettings,
-) -> impl Iterator<Item = Result<(&'static str, NewCredential), SettingsProblem>> {
+) -> impl Iterator<Item = Result<(&'static str, usize, NewCredential), SettingsProblem>> {
     settings.by_tier().into_iter().flat_map(|(variable, value, tier, kind)| {
         let entries =
             value.unwrap_or_default().split([',', '\n', '\r']).map(str::trim).filter(|e| !e.is_empty());
         entries.enumerate().filter_map(move |(index, text)| match parse_entry(text, tier, kind) {
-            Ok(credential) => credential.map(|credential| Ok((variable, credential))),
+            Ok(credential) => credential.map(|credential| Ok((variable, index + 1, credential))),
             Err(problem) => Some(Err(SettingsProblem { variable, entry: index + 1, problem })),
         })
     })

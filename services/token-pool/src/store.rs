@@ -249,13 +249,39 @@ impl Pool {
         clock: Arc<dyn Clock>,
         store: Store,
     ) -> Result<Self, OpenError> {
+        Self::on_store(config, Some(credentials), exchange, clock, store).await
+    }
+
+    /// A pool of what a store holds, as it stands there: for somebody who looks after it while no service runs, and does
+    /// not know the variables of the service.
+    ///
+    /// # Errors
+    /// When the store holds what cannot be read, or fails.
+    pub async fn as_stored(
+        config: PoolConfig,
+        exchange: TokenExchange,
+        clock: Arc<dyn Clock>,
+        store: Store,
+    ) -> Result<Self, OpenError> {
+        Self::on_store(config, None, exchange, clock, store).await
+    }
+
+    /// `credentials` are those of the operator's variables; `None` if they are not known.
+    async fn on_store(
+        config: PoolConfig,
+        credentials: Option<Vec<NewCredential>>,
+        exchange: TokenExchange,
+        clock: Arc<dyn Clock>,
+        store: Store,
+    ) -> Result<Self, OpenError> {
         match store.opened {
-            Opened::Memory => Ok(Self::with_clock(config, credentials, exchange, clock)),
+            Opened::Memory => Ok(Self::with_clock(config, credentials.unwrap_or_default(), exchange, clock)),
             Opened::Sqlite { database, keyring, rows } => {
                 local::open(config, credentials, exchange, clock, (database, keyring, store.keys), &rows)
                     .await
             }
             Opened::Postgres { database, keyring, .. } => {
+                let credentials = credentials.unwrap_or_default();
                 shared::open(config, credentials, exchange, clock, (database, keyring, store.keys)).await
             }
         }

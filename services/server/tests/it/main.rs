@@ -23,4 +23,5 @@ mod settings;
 mod stop;
 #[cfg(unix)]
 mod survival;
+mod tokens;
 mod tools;

@@ -60,12 +60,32 @@ pub(crate) fn run(arguments: &[&str], settings: &[(&str, &str)]) -> Ended {
 
 /// The same in a folder of the caller's.
 pub(crate) fn run_in(folder: &tempfile::TempDir, arguments: &[&str], settings: &[(&str, &str)]) -> Ended {
-    let mut child = command(arguments, settings, folder).spawn().unwrap();
+    run_with(folder, arguments, settings, "")
+}
+
+/// The same with something short on its standard input.
+pub(crate) fn run_with(
+    folder: &tempfile::TempDir,
+    arguments: &[&str],
+    settings: &[(&str, &str)],
+    input: &str,
+) -> Ended {
+    let mut child = command(arguments, settings, folder).stdin(Stdio::piped()).spawn().unwrap();
+    // Who errs early does not read it.
+    drop(child.stdin.take().unwrap().write_all(input.as_bytes()));
+    // It may say more than a pipe holds.
+    let stdout = read(child.stdout.take().unwrap());
+    let stderr = read(child.stderr.take().unwrap());
     let status = wait(&mut child);
-    let (mut stdout, mut stderr) = (String::new(), String::new());
-    child.stdout.take().unwrap().read_to_string(&mut stdout).unwrap();
-    child.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
+    let (stdout, stderr) = (stdout.join().unwrap(), stderr.join().unwrap());
     Ended { status, stdout, stderr }
+}
+
+fn read(mut pipe: impl std::io::Read + Send + 'static) -> JoinHandle<String> {
+    std::thread::spawn(move || {
+        let mut text = String::new();
+        pipe.read_to_string(&mut text).map(|_| text).unwrap_or_default()
+    })
 }
 
 fn wait(child: &mut Child) -> ExitStatus {
@@ -99,11 +119,7 @@ impl Program {
         std::thread::spawn(move || {
             stdout.lines().map_while(Result::ok).try_for_each(|line| sender.send(line))
         });
-        let mut errors = child.stderr.take().unwrap();
-        let stderr = std::thread::spawn(move || {
-            let mut text = String::new();
-            errors.read_to_string(&mut text).map(|_| text).unwrap_or_default()
-        });
+        let stderr = read(child.stderr.take().unwrap());
         let mut program = Self { child, lines, stderr: Some(stderr), banner: String::new(), _folder: folder };
         program.read_banner();
         program

@@ -20,17 +20,19 @@ pub struct Addition {
     pub max_in_flight: Option<u32>,
     /// Whether it is the installation's guest identity.
     pub guest: bool,
+    /// Whether nothing is to be changed: only what would come of it is wanted.
+    pub validate_only: bool,
 }
 
 impl From<NewCredential> for Addition {
     /// The credential with nothing else decided about it.
     fn from(new: NewCredential) -> Self {
-        Self { new, id: None, request_id: None, max_in_flight: None, guest: false }
+        Self { new, id: None, request_id: None, max_in_flight: None, guest: false, validate_only: false }
     }
 }
 
 impl Operator {
-    /// Adds a credential, for good before this returns.
+    /// Adds a credential, for good before this returns; or tells what would come of it.
     ///
     /// # Errors
     /// [`Error::CredentialExists`] if the pool has one that has this secret or ever had it, or has a guest identity
@@ -43,7 +45,7 @@ impl Operator {
 
 impl Open<'_> {
     fn add(&mut self, addition: Addition, actor: String) -> Result<CredentialView, Error> {
-        let Addition { new, id, request_id, max_in_flight, guest } = addition;
+        let Addition { new, id, request_id, max_in_flight, guest, validate_only } = addition;
         let known_by = |entry: &&Entry| entry.is_known_by(new.kind, &new.secret);
         let entries = &self.inner.entries;
         if let Some(earlier) =
@@ -61,6 +63,12 @@ impl Open<'_> {
         }
         if let Some(id) = id.as_ref().filter(|id| entries.iter().any(|entry| entry.id == **id)) {
             return Err(Error::CredentialIdTaken(id.clone()));
+        }
+        if validate_only {
+            let id = id.unwrap_or_else(|| self.inner.made_id(&new));
+            let mut entry = Entry::new(id, 0, new, Source::Admin);
+            entry.facts.max_in_flight = max_in_flight;
+            return Ok(CredentialView::of(&entry, self.wall));
         }
         let id = self.inner.insert_as(id, new, Source::Admin)?;
         let wall = self.wall;

@@ -15,7 +15,7 @@ const EDITABLE: [&str; 4] = ["display_name", "tier", "max_in_flight", "secret"];
 
 /// A credential to be added.
 pub(super) fn addition(request: proto::CreateCredentialRequest) -> Result<Addition, Failure> {
-    let proto::CreateCredentialRequest { credential, credential_id, request_id } = request;
+    let proto::CreateCredentialRequest { credential, credential_id, request_id, validate_only } = request;
     let credential = credential.ok_or_else(|| Failure::invalid("credential", "is required"))?;
     let kind = match convert::read_kind(credential.kind, "credential.kind")? {
         Some(Kind::Embedded) => {
@@ -35,6 +35,7 @@ pub(super) fn addition(request: proto::CreateCredentialRequest) -> Result<Additi
         id: chosen_id(&credential_id)?,
         request_id: checked_request_id(request_id)?,
         guest: false,
+        validate_only,
     })
 }
 

@@ -47,10 +47,11 @@ pub(crate) struct Local {
     tasks: TaskTracker,
 }
 
-/// Opens a pool on a database that was read.
+/// Opens a pool on a database that was read, brought in line with the credentials of the operator's variables if those
+/// are known.
 pub(crate) async fn open(
     config: PoolConfig,
-    credentials: Vec<NewCredential>,
+    credentials: Option<Vec<NewCredential>>,
     exchange: TokenExchange,
     clock: Arc<dyn Clock>,
     (database, keyring, keys): (Sqlite, Keyring, KeySource),
@@ -65,7 +66,9 @@ pub(crate) async fn open(
     let unreadable = |what: String| OpenError::Row { database: name.clone(), what };
     let loaded = inner.load_all(rows, clock.now(), Instant::now(), false);
     loaded.map_err(|error| unreadable(error.to_string()))?;
-    inner.reconcile(credentials, true);
+    if let Some(credentials) = credentials {
+        inner.reconcile(credentials, true);
+    }
     let local = Arc::new(Local {
         database,
         keys,
