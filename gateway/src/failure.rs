@@ -22,6 +22,7 @@ impl IntoResponse for Refusal {
         let mut response = problem.body(style).into_response();
         *response.status_mut() =
             StatusCode::from_u16(problem.status(style)).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        response.extensions_mut().insert(problem.reason);
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         for (name, value) in problem.headers(style) {

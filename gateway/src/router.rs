@@ -11,6 +11,7 @@ use http::{HeaderName, HeaderValue};
 use warp2api_dialects::error::Problem;
 use warp2api_proto::error::v1::ErrorReason;
 use warp2api_proto::warp_chat::v1::warp_chat_client::WarpChatClient;
+use warp2api_rpc::trace;
 use warp2api_rpc::{GrpcEndpoint, MAX_MESSAGE_BYTES};
 
 use crate::access::{Doors, admit, answer_browsers};
@@ -93,6 +94,7 @@ impl Edge {
             .layer(middleware::from_fn_with_state(edge.clone(), name_upstream))
             .layer(middleware::from_fn_with_state(edge.clone(), answer_browsers))
             .with_state(edge)
+            .layer(middleware::from_fn(trace::watch))
             // Outermost, so that every answer has one, errors included.
             .layer(middleware::from_fn(request_id::settle))
     }

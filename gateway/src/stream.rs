@@ -16,11 +16,14 @@ use tonic::{Response, Status, Streaming};
 use warp2api_dialects::error::Problem;
 use warp2api_dialects::{FieldNames, KeepAliveForm, Writer};
 use warp2api_proto::warp_chat::v1::StreamChatResponse;
+use warp2api_proto::warp_chat::v1::stream_chat_response::Event;
 use warp2api_rpc::KeepAlive;
+use warp2api_rpc::trace::Notes;
 
 use crate::access::Permit;
 use crate::config::GatewayConfig;
 use crate::failure::problem_of;
+use crate::routes::answer::{note_credential, note_start};
 
 /// How much is written before the connection gets a say.
 const ENOUGH_BYTES: usize = 32 * 1024;
@@ -38,6 +41,7 @@ pub(crate) struct AnswerBody<W> {
     keep_alive_form: KeepAliveForm,
     /// Ends with the body.
     permit: Option<Arc<Permit>>,
+    notes: Notes,
 }
 
 /// Where events come from.
@@ -57,10 +61,12 @@ impl<W: Writer> AnswerBody<W> {
         fields: FieldNames,
         config: &GatewayConfig,
         permit: Option<Arc<Permit>>,
+        notes: Notes,
     ) -> Self {
         let keep_alive = KeepAlive::new(config.keep_alive);
         let buffer = BytesMut::with_capacity(1024);
-        Self { source, writer, fields, buffer, keep_alive, keep_alive_form: config.keep_alive_form, permit }
+        let keep_alive_form = config.keep_alive_form;
+        Self { source, writer, fields, buffer, keep_alive, keep_alive_form, permit, notes }
     }
 
     /// Writes an event that was read already.
@@ -79,6 +85,9 @@ impl<W: Writer> AnswerBody<W> {
     }
 
     fn finish(&mut self, outcome: Result<(), &Problem>) {
+        if let Err(problem) = outcome {
+            self.notes.note(|noted| noted.reason = Some(problem.reason));
+        }
         self.writer.finish(outcome, &mut self.buffer);
         self.source = Source::Over;
         self.permit = None;
@@ -88,11 +97,19 @@ impl<W: Writer> AnswerBody<W> {
     fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<()>> {
         match &mut self.source {
             Source::Waiting(call) => match ready!(call.as_mut().poll(cx)) {
-                Ok(response) => self.source = Source::Answering(Box::new(response.into_inner())),
+                Ok(response) => {
+                    note_credential(&self.notes, response.metadata());
+                    self.source = Source::Answering(Box::new(response.into_inner()));
+                }
                 Err(status) => self.fail(&status),
             },
             Source::Answering(events) => match ready!(Pin::new(events).poll_next(cx)) {
-                Some(Ok(event)) => self.push(&event),
+                Some(Ok(event)) => {
+                    if let Some(Event::Started(started)) = &event.event {
+                        note_start(&self.notes, started);
+                    }
+                    self.push(&event);
+                }
                 Some(Err(status)) => self.fail(&status),
                 None => self.finish(Ok(())),
             },

@@ -23,6 +23,7 @@ pub use stream::ChunkStream;
 pub struct ChatCompletions;
 
 impl Dialect for ChatCompletions {
+    const NAME: &'static str = "chat_completions";
     const ERRORS: ErrorStyle = ErrorStyle::OpenAi;
     type Request<'a> = ChatCompletionRequest<'a>;
     type Plan = Plan;

@@ -23,6 +23,7 @@ pub use stream::TextStream;
 pub struct Completions;
 
 impl Dialect for Completions {
+    const NAME: &'static str = "completions";
     const ERRORS: ErrorStyle = ErrorStyle::OpenAi;
     type Request<'a> = CompletionRequest<'a>;
     type Plan = Plan;

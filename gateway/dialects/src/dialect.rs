@@ -14,6 +14,8 @@ use crate::rejection::Rejection;
 
 /// A way to ask for a turn over HTTP.
 pub trait Dialect: 'static {
+    /// What it is called in logs, traces and metrics.
+    const NAME: &'static str;
     /// How errors are said.
     const ERRORS: ErrorStyle;
     /// A request that was read, and not yet looked at. Borrows from the body.

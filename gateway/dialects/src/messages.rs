@@ -26,6 +26,7 @@ pub use stream::EventStream;
 pub struct Messages;
 
 impl Dialect for Messages {
+    const NAME: &'static str = "messages";
     const ERRORS: ErrorStyle = ErrorStyle::Anthropic;
     type Request<'a> = MessagesRequest<'a>;
     type Plan = Plan;

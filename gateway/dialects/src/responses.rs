@@ -40,6 +40,7 @@ pub struct Plan {
 }
 
 impl Dialect for Responses {
+    const NAME: &'static str = "responses";
     const ERRORS: ErrorStyle = ErrorStyle::OpenAi;
     type Request<'a> = ResponsesRequest<'a>;
     type Plan = Plan;

@@ -11,6 +11,7 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response};
 use tokio::time::Instant;
 use warp2api_proto::error::v1::ErrorReason;
+use warp2api_rpc::trace::Notes;
 use warp2api_rpc::{CallContext, Failure, GrpcEndpoint, Guard, body};
 
 use crate::route::{self, Route};
@@ -92,6 +93,7 @@ impl Rest {
             Lookup::OtherMethods(methods) if head.method == Method::OPTIONS => failure::options(&methods),
             Lookup::OtherMethods(methods) => failure::not_allowed(&head.method, path, &methods),
             Lookup::Route(route, captured) => {
+                Notes::of(&head.extensions).note(|noted| noted.route = Some(route.path.clone()));
                 let answered = self.serve(route, captured, &head, body).await;
                 answered.unwrap_or_else(|refused| failure::response(&refused))
             }

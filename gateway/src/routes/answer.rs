@@ -14,13 +14,16 @@ use futures_util::StreamExt as _;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use tokio::time::Instant;
+use tonic::metadata::MetadataMap;
 use tonic::{Status, Streaming};
 use warp2api_dialects::error::Problem;
 use warp2api_dialects::messages::estimate;
 use warp2api_dialects::{Accepted, Dialect, FetchedImages, FieldNames, Fold, Plan, Request, Stamp, Writer};
 use warp2api_proto::error::v1::ErrorReason;
-use warp2api_proto::warp_chat::v1::stream_chat_response::Event;
+use warp2api_proto::warp_chat::v1::stream_chat_response::{Event, Started};
 use warp2api_proto::warp_chat::v1::{StreamChatRequest, StreamChatResponse};
+use warp2api_rpc::context::CREDENTIAL;
+use warp2api_rpc::trace::{Noted, Notes};
 use warp2api_rpc::{CallContext, body};
 
 use crate::access::{Client, Permit};
@@ -37,7 +40,7 @@ pub(crate) async fn create<D: Dialect>(
     request: axum::extract::Request,
 ) -> Result<Response, Refusal> {
     let answer = async {
-        let incoming = Incoming::read(&edge, request).await?;
+        let incoming = Incoming::read::<D>(&edge, request).await?;
         let accepted = take_on(&edge, &D::parse(&incoming.body)?).await?;
         answer(&edge, incoming.without_body(), accepted).await
     };
@@ -57,20 +60,26 @@ pub(crate) struct Caller {
     headers: HeaderMap,
     pub(crate) client: Client,
     conversation: Conversation,
+    notes: Notes,
 }
 
 impl Incoming {
     /// Reads a request within its bounds.
-    pub(crate) async fn read(edge: &Edge, request: axum::extract::Request) -> Result<Self, Problem> {
+    pub(crate) async fn read<D: Dialect>(
+        edge: &Edge,
+        request: axum::extract::Request,
+    ) -> Result<Self, Problem> {
         let (mut head, body): (_, Body) = request.into_parts();
         let client =
             head.extensions.remove().ok_or_else(|| Problem::new(ErrorReason::Bug, "nobody was let in"))?;
+        let notes = Notes::of(&head.extensions);
+        notes.note(|noted| noted.dialect = Some(D::NAME));
         let config = edge.config();
         let conversation = Conversation::read(&head.headers)?;
         let body = body::read(&head.headers, body, config.max_body_bytes, config.body_timeout)
             .await
             .map_err(|failure| Problem::new(failure.reason, failure.message))?;
-        Ok(Self { body, caller: Caller { headers: head.headers, client, conversation } })
+        Ok(Self { body, caller: Caller { headers: head.headers, client, conversation, notes } })
     }
 
     /// Who asks.
@@ -106,14 +115,14 @@ pub(crate) async fn answer<P: Plan>(
 ) -> Result<Response, Problem> {
     let ignored = accepted.ignored_header().and_then(|names| HeaderValue::try_from(names).ok());
     let Accepted { mut request, stream, fields, plan, .. } = accepted;
-    let Caller { headers, client, conversation } = caller;
+    let Caller { headers, client, conversation, notes } = caller;
     request.resume = conversation.resume(&client.owner);
     if let Some(permit) = client.permit.as_ref().filter(|permit| permit.counts_tokens()) {
         permit.reserve(estimate(&request))?;
     }
     let call = start(edge, &headers, request);
     let stamp = Stamp { unique: uuid::Uuid::new_v4().simple().to_string(), created: unix_seconds() };
-    let turn = Turn { edge, call, fields, conversation, permit: client.permit };
+    let turn = Turn { edge, call, fields, conversation, permit: client.permit, notes };
     let mut response =
         if stream { turn.streamed(plan.writer(stamp)).await? } else { turn.whole(plan.fold(stamp)).await? };
     if let Some(ignored) = ignored {
@@ -137,6 +146,7 @@ struct Turn<'e> {
     conversation: Conversation,
     /// Ends with the answer.
     permit: Option<Arc<Permit>>,
+    notes: Notes,
 }
 
 impl Turn<'_> {
@@ -144,12 +154,12 @@ impl Turn<'_> {
         let config = self.edge.config();
         let (source, first) = match tokio::time::timeout(config.commit_after, &mut self.call).await {
             Ok(answered) => {
-                let (events, first) = begin(self.edge, &self.fields, answered).await?;
+                let (events, first) = begin(self.edge, &self.fields, &self.notes, answered).await?;
                 (Source::Answering(Box::new(events)), first)
             }
             Err(_) => (Source::Waiting(self.call), None),
         };
-        let mut body = AnswerBody::new(source, writer, self.fields, config, self.permit);
+        let mut body = AnswerBody::new(source, writer, self.fields, config, self.permit, self.notes);
         if let Some(first) = &first {
             body.push(first);
         }
@@ -163,7 +173,7 @@ impl Turn<'_> {
     }
 
     async fn whole(self, mut fold: impl Fold) -> Result<Response, Problem> {
-        let (mut events, first) = begin(self.edge, &self.fields, self.call.await).await?;
+        let (mut events, first) = begin(self.edge, &self.fields, &self.notes, self.call.await).await?;
         let named = self.conversation.headers(first.as_ref());
         let saw = |event: &_| self.permit.iter().for_each(|permit| permit.saw(event));
         if let Some(first) = &first {
@@ -190,15 +200,33 @@ impl Turn<'_> {
 async fn begin(
     edge: &Edge,
     fields: &FieldNames,
+    notes: &Notes,
     answered: Result<tonic::Response<Streaming<StreamChatResponse>>, Status>,
 ) -> Result<(Streaming<StreamChatResponse>, Option<StreamChatResponse>), Problem> {
     let failed = |status| problem_of(&status, fields);
-    let mut events = answered.map_err(failed)?.into_inner();
+    let answered = answered.map_err(failed)?;
+    note_credential(notes, answered.metadata());
+    let mut events = answered.into_inner();
     let first = events.message().await.map_err(failed)?;
     if let Some(Event::Started(started)) = first.as_ref().and_then(|first| first.event.as_ref()) {
         edge.learn_upstream(&started.upstream);
+        note_start(notes, started);
     }
     Ok((events, first))
+}
+
+/// Notes which credential the chat service says it has.
+pub(crate) fn note_credential(notes: &Notes, metadata: &MetadataMap) {
+    let id = metadata.get(CREDENTIAL).and_then(|id| id.to_str().ok());
+    notes.note(|noted| noted.credential = id.and_then(Noted::text));
+}
+
+/// Notes where a turn runs.
+pub(crate) fn note_start(notes: &Notes, started: &Started) {
+    notes.note(|noted| {
+        noted.model = Noted::text(&started.model);
+        noted.upstream = Noted::text(&started.upstream);
+    });
 }
 
 fn unix_seconds() -> i64 {

@@ -18,7 +18,7 @@ static ESTIMATED_HEADER: HeaderName = HeaderName::from_static("x-warp2api-estima
 /// Counts the tokens of a request, which is checked as if it were to be answered.
 pub(crate) async fn count(State(edge): State<Edge>, request: Request) -> Result<Response, Refusal> {
     let answer = async {
-        let incoming = Incoming::read(&edge, request).await?;
+        let incoming = Incoming::read::<Messages>(&edge, request).await?;
         let request = Messages::parse(&incoming.body)?;
         // What an image shows does not count, so none is fetched.
         let images = match edge.fetcher() {

@@ -26,7 +26,7 @@ use crate::router::Edge;
 /// `POST /v1/responses`.
 pub(crate) async fn create(State(edge): State<Edge>, request: Request) -> Result<Response, Refusal> {
     let answer = async {
-        let incoming = Incoming::read(&edge, request).await?;
+        let incoming = Incoming::read::<Responses>(&edge, request).await?;
         let scope = incoming.caller().client.owner.to_string();
         let mut request = Responses::parse(&incoming.body)?;
         if !edge.kept().keeps() {

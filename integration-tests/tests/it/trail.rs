@@ -65,6 +65,10 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Notes {
     }
 
     fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
+        if event.metadata().target() == warp2api_rpc::trace::TARGET {
+            // Of other spans than the turn's.
+            return;
+        }
         let mut noted = Noted { span: context.event_span(event).map(|span| span.name()), ..Noted::default() };
         event.record(&mut noted);
         self.events.lock().unwrap().push(noted);

@@ -13,6 +13,8 @@ use tonic::metadata::MetadataMap;
 pub const GRPC_TIMEOUT: &str = "grpc-timeout";
 /// The header that names a request in logs and answers.
 pub static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// The metadata with the id of the credential that a chat runs on: no secret, for logs.
+pub const CREDENTIAL: &str = "x-warp2api-credential";
 /// The headers of W3C Trace Context and Baggage.
 static TRACE_HEADERS: [HeaderName; 3] = [
     HeaderName::from_static("traceparent"),

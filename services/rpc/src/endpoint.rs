@@ -20,6 +20,7 @@ use crate::deadline::DeadlineLayer;
 use crate::last_call::LastCallLayer;
 use crate::link::{Link, Secured, Signed};
 use crate::plain_status::PlainStatusLayer;
+use crate::trace::{Side, TraceLayer, Traced};
 use crate::transport_error::TransportError;
 
 /// The transport of a generated client.
@@ -86,7 +87,8 @@ pub struct EndpointError {
 pub fn local(routes: Routes) -> GrpcEndpoint {
     let service =
         routes.prepare().map_request(|request: Request<Body>| request).map_err(|never| match never {});
-    BoxCloneSyncService::new(DeadlineLayer.layer(PlainStatusLayer.layer(service)))
+    let served = DeadlineLayer.layer(traced(Side::Server, PlainStatusLayer.layer(service)));
+    BoxCloneSyncService::new(traced(Side::Client, served))
 }
 
 /// What a router serves, called in this process through all its layers.
@@ -95,7 +97,11 @@ pub fn served(router: axum::Router) -> GrpcEndpoint {
         .into_service::<Body>()
         .map_response(|response: Response<axum::body::Body>| response.map(Body::new))
         .map_err(|never| match never {});
-    BoxCloneSyncService::new(service)
+    BoxCloneSyncService::new(traced(Side::Client, service))
+}
+
+fn traced<S>(side: Side, service: S) -> Traced<S, Body> {
+    TraceLayer::new(side, Body::new).layer(service)
 }
 
 /// The same service, whose calls end with a word when `last_call` is cancelled.
@@ -118,7 +124,8 @@ pub fn remote(place: &Place) -> Result<GrpcEndpoint, EndpointError> {
 pub fn linked(place: &Place, link: &Link) -> Result<GrpcEndpoint, EndpointError> {
     let channel = channel(place, link).map_err(|source| EndpointError { place: place.clone(), source })?;
     let signed = Signed { inner: channel, tokens: link.tokens.clone() };
-    Ok(BoxCloneSyncService::new(DeadlineLayer.layer(signed).map_err(TransportError::new)))
+    let called = DeadlineLayer.layer(signed).map_err(TransportError::new);
+    Ok(BoxCloneSyncService::new(traced(Side::Client, called)))
 }
 
 fn channel(place: &Place, link: &Link) -> Result<Channel, BoxError> {

@@ -15,6 +15,7 @@
 //! - [`request_id`]: every HTTP request has an id.
 //! - [`link`]: what services show each other over a network, by [`service_token`] and [`tls`].
 //! - [`listener`]: addresses, TCP or unix socket, bound early.
+//! - [`semconv`]: names of OpenTelemetry. [`trace`]: spans of calls, and how they hang together. [`meter`]: what is counted.
 //! - [`serve`]: the accept loop: HTTP/1.1 and HTTP/2 on one port, limits, graceful stop.
 //! - [`server`]: collects gRPC services with health and reflection into one router.
 //! - [`transport_error`]: what both kinds of endpoints fail with.
@@ -32,6 +33,7 @@ pub mod last_call;
 pub mod link;
 pub mod listener;
 pub mod live;
+pub mod meter;
 pub mod origin;
 pub mod page;
 pub mod plain_status;
@@ -39,10 +41,12 @@ pub mod policy;
 pub mod readiness;
 pub mod reason;
 pub mod request_id;
+pub mod semconv;
 pub mod serve;
 pub mod server;
 pub mod service_token;
 pub mod tls;
+pub mod trace;
 pub mod transport_error;
 
 pub use admin_keys::AdminKeys;

@@ -13,6 +13,7 @@ use tower::Service;
 use crate::deadline::DeadlineLayer;
 use crate::last_call::LastCallLayer;
 use crate::plain_status::PlainStatusLayer;
+use crate::trace::{Side, TraceLayer};
 
 /// Collects services into one router.
 #[derive(Debug)]
@@ -116,7 +117,11 @@ impl GrpcServer {
         );
         self.routes.add_service(v1).add_service(v1alpha).add_service(health);
         let router = self.routes.routes().prepare().into_axum_router();
-        let router = router.layer(PlainStatusLayer).layer(LastCallLayer(last_call)).layer(DeadlineLayer);
+        let router = router
+            .layer(PlainStatusLayer)
+            .layer(TraceLayer::new(Side::Server, axum::body::Body::new))
+            .layer(LastCallLayer(last_call))
+            .layer(DeadlineLayer);
         Ok((router, self.health))
     }
 }

@@ -226,6 +226,7 @@ impl App {
         if let Some(accounts) = &accounts {
             tasks.spawn(warp2api_token_pool::refresh::run(accounts.pool().clone(), background.clone()));
             tasks.spawn(accounts.clone().run(background.clone()));
+            tasks.spawn(pool::count(accounts.pool().clone(), background.clone()));
         }
         if let Some(keys) = keys {
             tasks.spawn(keys.keep(background.clone()));

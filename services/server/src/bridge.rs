@@ -5,8 +5,9 @@ use std::collections::HashMap;
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::middleware;
-use axum::response::Response;
+use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
+use http::StatusCode;
 use http::header::CONTENT_TYPE;
 use serde_json::json;
 use tonic::Status;
@@ -19,9 +20,10 @@ use warp2api_proto::error::v1::ErrorReason;
 use warp2api_rest::{Rest, RestConfig};
 use warp2api_rpc::endpoint::{self, Place};
 use warp2api_rpc::serve::Shutdown;
-use warp2api_rpc::{Failure, GrpcEndpoint, Guard, Link, MAX_MESSAGE_BYTES, request_id};
+use warp2api_rpc::{Failure, GrpcEndpoint, Guard, Link, MAX_MESSAGE_BYTES, request_id, trace};
 
 use crate::config::{Config, Role};
+use crate::telemetry;
 
 /// The services that the bridge is in front of, by name.
 pub(crate) type Endpoints = HashMap<String, GrpcEndpoint>;
@@ -70,11 +72,17 @@ pub(crate) fn router(
     let routes = Router::new()
         .route("/", get(health))
         .route("/healthz", get(health))
+        .route("/metrics", get(metrics))
         .merge(original)
         .merge(monitor)
         .merge(page)
+        .layer(middleware::from_fn(trace::watch))
         .layer(settle());
-    let others = Router::new().fallback(answer).layer(settle()).with_state(rest);
+    let others = Router::new()
+        .fallback(answer)
+        .layer(middleware::from_fn(trace::watch))
+        .layer(settle())
+        .with_state(rest);
     Ok(routes.merge(grpc.layer(guard)).fallback_service(others))
 }
 
@@ -86,6 +94,14 @@ pub(crate) fn watching(config: &Config, shutdown: &Shutdown) -> MonitorConfig {
         packets: PacketLog::new(feed.bytes / 8, feed.capture),
         shutdown: shutdown.clone(),
         ..MonitorConfig::default()
+    }
+}
+
+/// What is counted, for Prometheus.
+async fn metrics() -> Response {
+    match telemetry::prometheus_text() {
+        Some(text) => ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response(),
+        None => StatusCode::NOT_FOUND.into_response(),
     }
 }
 

@@ -8,7 +8,7 @@
 //! - [`tools`]: the commands that convert and end.
 //! - [`operate`]: the commands that look after a house.
 //! - [`tokens`]: those that look after its pool.
-//! - [`banner`]: what a person sees at the start. [`telemetry`]: logs. [`signals`]: how it is told to stop.
+//! - [`banner`]: what a person sees at the start. [`telemetry`]: logs, traces, metrics. [`signals`]: how it is told to stop.
 
 pub mod app;
 pub mod banner;

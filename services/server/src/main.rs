@@ -28,9 +28,6 @@ fn main() -> ExitCode {
         Ok(gathered) => gathered,
         Err(error) => return fail(USAGE, &error.into()),
     };
-    if let Err(error) = telemetry::start(&settings) {
-        return fail(USAGE, &anyhow::anyhow!(error));
-    }
     let command = cli.command.unwrap_or(Command::Serve);
     if let Command::Keys(keys) = &command {
         return match keys::file_of(settings, origins)
@@ -39,6 +36,9 @@ fn main() -> ExitCode {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => fail(1, &error),
         };
+    }
+    if let Err(error) = telemetry::check(&settings) {
+        return fail(USAGE, &anyhow::anyhow!(error));
     }
     let role = match &command {
         Command::Config(args) => args.role,
@@ -57,13 +57,25 @@ fn main() -> ExitCode {
     if let Command::Operate(operation) = command {
         return operate_on(&operation, config, &settings);
     }
-    let reloader = Reloader::new(sources, role, settings);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return fail(1, &error.into()),
     };
+    let started = {
+        // What is sent is sent from there.
+        let _within = runtime.enter();
+        telemetry::start(&settings)
+    };
+    let telemetry = match started {
+        Ok(telemetry) => telemetry,
+        Err(error) => return fail(USAGE, &anyhow::anyhow!(error)),
+    };
+    let reloader = Reloader::new(sources, role, settings);
     match runtime.block_on(run(config, reloader)) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) => {
+            telemetry.stop();
+            ExitCode::SUCCESS
+        }
         Err(error) => fail(1, &error),
     }
 }

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use warp2api_rpc::{HttpEndpoint, http_endpoint};
+use tokio_util::sync::CancellationToken;
+use warp2api_rpc::{HttpEndpoint, http_endpoint, meter};
 use warp2api_token_pool::account::Client;
 use warp2api_token_pool::clock::SystemClock;
 use warp2api_token_pool::{
@@ -113,4 +114,36 @@ fn parts(config: &Config, endpoint: HttpEndpoint, store: &Store) -> anyhow::Resu
         timeout: ACCOUNT_TIMEOUT,
     };
     Ok(Parts { rules, exchange, api })
+}
+
+/// How often credentials are counted for the metrics.
+const COUNT_PERIOD: Duration = Duration::from_secs(5);
+
+/// Counts the credentials of `pool` for the metrics until `end`.
+pub(crate) async fn count(pool: Pool, end: CancellationToken) {
+    loop {
+        if let Ok(status) = pool.status().await {
+            for tier in &status.tiers {
+                let name = match tier.tier {
+                    Tier::Personal => "personal",
+                    Tier::Shared => "shared",
+                    Tier::Anonymous => "anonymous",
+                };
+                for (state, credentials) in [
+                    ("active", tier.active),
+                    ("cooling_down", tier.cooling_down),
+                    ("exhausted", tier.exhausted),
+                    ("disabled", tier.disabled),
+                    ("blocked", tier.blocked),
+                ] {
+                    meter::get().pool(name, state, credentials as u64);
+                }
+            }
+            meter::get().leases(status.tiers.iter().map(|tier| u64::from(tier.in_flight)).sum());
+        }
+        tokio::select! {
+            () = end.cancelled() => return,
+            () = tokio::time::sleep(COUNT_PERIOD) => {}
+        }
+    }
 }

@@ -6,8 +6,8 @@ use std::time::Duration;
 use crate::app::Running;
 use crate::config::{Config, Role};
 use crate::settings::{RELOADED, Settings, TABLE};
-use crate::signals;
 use crate::sources::Sources;
+use crate::{signals, telemetry};
 
 /// How often the files are looked at.
 const PERIOD: Duration = Duration::from_secs(2);
@@ -88,6 +88,7 @@ impl Reloader {
         let changes = Changes::between(&self.current, &new);
         let next = self.current.clone().with(RELOADED, &new);
         let config = Config::resolve(self.role, next.clone()).map_err(|error| error.to_string())?;
+        telemetry::reload(&next)?;
         running.reconfigure(&config).map_err(|error| error.to_string())?;
         self.current = next;
         Ok(changes)

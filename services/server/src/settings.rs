@@ -83,6 +83,8 @@ pub const RELOADED: &[&str] = &[
     "event_gap_timeout",
     "drain_window",
     "drain_timeout",
+    "log",
+    "verbose",
 ];
 
 /// The setting that was probably meant by `written`.
@@ -311,6 +313,41 @@ settings! {
     log: "W2A_LOG", Plain;
     /// How to write logs: `human` or `json`. Default: human.
     log_format: "W2A_LOG_FORMAT", Plain;
+    /// Where traces and metrics are sent by OTLP, for example `http://127.0.0.1:4318`. Default: none, nothing is sent.
+    otel_exporter_otlp_endpoint: "OTEL_EXPORTER_OTLP_ENDPOINT", Plain;
+    /// Where traces are sent, if elsewhere; the whole address.
+    otel_exporter_otlp_traces_endpoint: "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", Plain;
+    /// Where metrics are sent, if elsewhere; the whole address.
+    otel_exporter_otlp_metrics_endpoint: "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", Plain;
+    /// How OTLP travels: `grpc` or `http/protobuf`. Default: http/protobuf.
+    otel_exporter_otlp_protocol: "OTEL_EXPORTER_OTLP_PROTOCOL", Plain;
+    /// Headers for the collector, `key=value` separated by commas.
+    otel_exporter_otlp_headers: "OTEL_EXPORTER_OTLP_HEADERS", Secret;
+    /// Milliseconds until the collector must have answered. Default: 10000.
+    otel_exporter_otlp_timeout: "OTEL_EXPORTER_OTLP_TIMEOUT", Plain;
+    /// Whether traces are sent: `otlp` or `none`. Default: `otlp` if there is an endpoint.
+    otel_traces_exporter: "OTEL_TRACES_EXPORTER", Plain;
+    /// Whether metrics are sent: `otlp` or `none`. Default: `otlp` if there is an endpoint. `/metrics` answers anyway.
+    otel_metrics_exporter: "OTEL_METRICS_EXPORTER", Plain;
+    /// What this process is called in traces and metrics. Default: warp2api.
+    otel_service_name: "OTEL_SERVICE_NAME", Plain;
+    /// What else is said of it, `key=value` separated by commas.
+    otel_resource_attributes: "OTEL_RESOURCE_ATTRIBUTES", Plain;
+    /// Which traces are recorded: `always_on`, `always_off`, `traceidratio`, or one of them as the caller wants it,
+    /// `parentbased_always_on` and so on. Default: parentbased_always_on.
+    otel_traces_sampler: "OTEL_TRACES_SAMPLER", Plain;
+    /// Of how many of them, for a ratio: 0 to 1. Default: 1.
+    otel_traces_sampler_arg: "OTEL_TRACES_SAMPLER_ARG", Plain;
+    /// The most spans that wait to be sent; further ones are dropped. Default: 2048.
+    otel_bsp_max_queue_size: "OTEL_BSP_MAX_QUEUE_SIZE", Plain;
+    /// The most spans that are sent together. Default: 512.
+    otel_bsp_max_export_batch_size: "OTEL_BSP_MAX_EXPORT_BATCH_SIZE", Plain;
+    /// Milliseconds between two sendings of spans. Default: 5000.
+    otel_bsp_schedule_delay: "OTEL_BSP_SCHEDULE_DELAY", Plain;
+    /// Milliseconds between two sendings of metrics. Default: 60000.
+    otel_metric_export_interval: "OTEL_METRIC_EXPORT_INTERVAL", Plain;
+    /// Whether to send neither traces nor metrics whatever else is set: `true` or `false`. Default: false.
+    otel_sdk_disabled: "OTEL_SDK_DISABLED", Plain;
 }
 
 impl std::fmt::Debug for Settings {

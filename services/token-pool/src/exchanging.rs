@@ -5,6 +5,7 @@ use std::sync::Weak;
 use std::time::{Duration, SystemTime};
 
 use tokio::time::sleep;
+use warp2api_rpc::meter;
 
 use crate::credential::{CredentialId, Secret};
 use crate::entry::Entry;
@@ -57,6 +58,7 @@ pub(crate) async fn run(core: Weak<Core>, id: CredentialId, before: Before) -> b
         return false;
     };
     let outcome = exchange.run(&refresh_token, timeout, || clock.now()).await;
+    meter::get().refreshed(if outcome.is_ok() { "renewed" } else { "failed" });
     match &outcome {
         Ok(_) => tracing::debug!(credential.id = id.as_str(), "access token renewed"),
         Err(error) => {

@@ -17,6 +17,7 @@ use crate::error::TurnError;
 use crate::exchange::Observer;
 use crate::projection::Projection;
 use crate::sse::{SseDecoder, TooLarge};
+use crate::tally::Pace;
 use crate::told::Told;
 use crate::warp::payload;
 
@@ -30,6 +31,7 @@ pub(crate) struct Attempt<P: Projection> {
     observer: Observer,
     out: VecDeque<P::Item>,
     watch: Watch,
+    pace: Pace,
     body_ended: bool,
     /// What went wrong after the items that are still to be handed out.
     failed: Option<TurnError>,
@@ -53,6 +55,7 @@ impl<P: Projection> Attempt<P> {
             observer,
             out: VecDeque::new(),
             watch: Watch::new(sent, clocks),
+            pace: Pace::began(sent.elapsed()),
             body_ended: false,
             failed: None,
         }
@@ -69,6 +72,11 @@ impl<P: Projection> Attempt<P> {
     /// What the caller was told, or is about to be.
     pub(crate) fn told(&self) -> &Told {
         self.projection.told()
+    }
+
+    /// How the answer comes in.
+    pub(crate) fn pace(&self) -> Pace {
+        self.pace
     }
 
     /// The next item. `None` when the turn ended well.
@@ -96,7 +104,10 @@ impl<P: Projection> Attempt<P> {
         }
         let frame = match Pin::new(&mut self.body).poll_frame(cx) {
             Poll::Ready(frame) => frame,
-            Poll::Pending => return self.watch.poll(cx).map(Err),
+            Poll::Pending => {
+                self.pace.waits();
+                return self.watch.poll(cx).map(Err);
+            }
         };
         let read = match frame {
             Some(Ok(frame)) => match frame.data_ref() {
@@ -112,7 +123,9 @@ impl<P: Projection> Attempt<P> {
                 self.take(|decoder, on_data| decoder.finish(on_data))
             }
         };
-        self.watch.progressed();
+        let now = Instant::now();
+        self.watch.progressed(now);
+        self.pace.read(now);
         if self.projection.is_over() {
             // Its end lets the connection be used again.
             let _end = Pin::new(&mut self.body).poll_frame(cx);
@@ -170,8 +183,8 @@ impl Watch {
         Self { sent, last_progress: None, clocks, timer: Box::pin(tokio::time::sleep_until(first)) }
     }
 
-    fn progressed(&mut self) {
-        self.last_progress = Some(Instant::now());
+    fn progressed(&mut self, now: Instant) {
+        self.last_progress = Some(now);
     }
 
     /// When the stream has been silent for too long, and what to say then.

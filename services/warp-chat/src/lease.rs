@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use tokio_util::task::TaskTracker;
-use tracing::Span;
+use tracing::{Instrument as _, Span};
 use warp2api_proto::error::v1::ErrorReason;
 use warp2api_proto::token_pool::v1::token_pool_client::TokenPoolClient;
 use warp2api_proto::token_pool::v1::{
@@ -177,7 +177,8 @@ impl LeaseGuard {
         // The deadline of the call may be over; the report has its own.
         let mut context = self.context.clone();
         context.deadline = Some(tokio::time::Instant::now() + REPORT_TIME);
-        async move {
+        let span = self.span.clone();
+        let report = async move {
             loop {
                 let Err(status) = pool.report_credential_outcome(context.request(request.clone())).await
                 else {
@@ -191,7 +192,8 @@ impl LeaseGuard {
                 }
                 tokio::time::sleep_until(again).await;
             }
-        }
+        };
+        report.instrument(span)
     }
 }
 

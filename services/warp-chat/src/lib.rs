@@ -8,7 +8,7 @@
 //!   tell the trace.
 //! - `upstream`: the POST. `attempt`: its body, read and watched.
 //! - [`sse`], [`warp::payload`], [`warp::events`]: bytes to events to what the caller sees.
-//! - `exchange`: what operators get to see of all this. `told`: an answer in numbers.
+//! - `exchange`: what operators get to see of all this. `told`: an answer in numbers. `tally`: where its time went.
 //! - `limits`: stop sequences and token limits. `resume`: conversations that callers go on with by a key.
 //!
 //! All but `turn`, `lease`, `upstream`, `attempt` and the sessions of `resume` are pure.
@@ -27,6 +27,7 @@ mod projection;
 mod resume;
 pub mod service;
 pub mod sse;
+mod tally;
 mod told;
 pub mod trail;
 mod turn;

@@ -20,6 +20,7 @@ use warp2api_proto::warp_chat::v1::{
     StreamChatRequest, Tool, ToolChoice, WatchExchangesRequest,
 };
 use warp2api_proto::{opaque, value};
+use warp2api_rpc::context::CREDENTIAL;
 use warp2api_rpc::{CallContext, Failure, GrpcEndpoint, HttpEndpoint, Live, MAX_MESSAGE_BYTES};
 
 use crate::arrange::arrange;
@@ -29,9 +30,9 @@ use crate::exchange::{self, About, Exchange, Feed, Watch, Wish};
 use crate::lease::{Lender, Wanted};
 use crate::limits::Limiter;
 use crate::models::Models;
-use crate::projection::{ChatProjection, WarpProjection};
+use crate::projection::{ChatProjection, Projection, WarpProjection};
 use crate::resume::{self, Conversations, Keeping, KeptChat};
-use crate::turn::{OnCredential, Sending, TurnStream, Turns};
+use crate::turn::{Model, OnCredential, Sending, TurnStream, Turns};
 use crate::upstream::{Upstream, UpstreamConfigError};
 use crate::warp::events::Reducer;
 use crate::warp::request::{self, OfferedTool};
@@ -170,6 +171,7 @@ impl WarpChat for WarpChatService {
             preferred: keeping.credential().to_owned(),
             affinity_key: keeping.affinity_key(),
         });
+        let model = started.model.clone();
         let plan = move |credential: OnCredential<'_>| {
             let limiter = Limiter::new(limiter.clone()).unwrap_or_default();
             let going_on = keeping.as_ref().filter(|_| !credential.afresh);
@@ -183,8 +185,9 @@ impl WarpChat for WarpChatService {
             let projection = KeptChat { chat, recorder: recorder.map(Box::new) };
             Sending { message, projection, resumed }
         };
-        let stream = turns.open(context, wanted, exchange, plan).await?;
-        Ok(Response::new(stream))
+        let model = Model { name: &model, known: self.models.get(&model).is_some() };
+        let stream = turns.open(context, model, wanted, exchange, plan).await?;
+        Ok(answered(stream))
     }
 
     async fn stream_warp(
@@ -195,7 +198,9 @@ impl WarpChat for WarpChatService {
         let message = request.into_inner().bytes;
         let decoded = warp::Request::decode(message.clone());
         let turns = self.turns.get();
-        let exchange = self.begin(&turns, &context, About::warp(decoded.as_ref().ok(), message.len()));
+        let about = About::warp(decoded.as_ref().ok(), message.len());
+        let model = about.model.clone();
+        let exchange = self.begin(&turns, &context, about);
         if decoded.is_err() {
             let words = "the message is not a warp.multi_agent.v1.Request";
             let failure = Failure::new(ErrorReason::MalformedMessage, words);
@@ -206,8 +211,9 @@ impl WarpChat for WarpChatService {
             let projection = WarpProjection::default();
             Sending { message: message.clone(), projection, resumed: false }
         };
-        let stream = turns.open(context, Wanted::default(), exchange, plan).await?;
-        Ok(Response::new(stream))
+        let model = Model { name: &model, known: self.models.get(&model).is_some() };
+        let stream = turns.open(context, model, Wanted::default(), exchange, plan).await?;
+        Ok(answered(stream))
     }
 
     async fn list_chat_models(
@@ -256,6 +262,16 @@ impl WarpChat for WarpChatService {
     ) -> Result<Response<GetExchangeResponse>, Status> {
         Ok(Response::new(exchange::get(&self.feed, &request.get_ref().name)?))
     }
+}
+
+/// A stream, and on which credential it runs.
+fn answered<P: Projection>(stream: TurnStream<P>) -> Response<TurnStream<P>> {
+    let credential = stream.credential().parse();
+    let mut response = Response::new(stream);
+    if let Ok(credential) = credential {
+        response.metadata_mut().insert(CREDENTIAL, credential);
+    }
+    response
 }
 
 /// The tools that the choice leaves, in the order they were given.

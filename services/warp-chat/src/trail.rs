@@ -5,13 +5,19 @@
 
 use std::time::Duration;
 
+use opentelemetry::{Array, Value};
 use tokio::time::Instant;
 use tracing::{Level, Span};
+use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 use warp2api_proto::error::v1::ErrorReason;
 use warp2api_proto::token_pool::v1::{CredentialOutcome, CredentialTier, Lease};
+use warp2api_proto::warp_chat::v1::FinishReason;
 use warp2api_rpc::reason::reason_name;
+use warp2api_rpc::{meter, semconv, trace};
 
 use crate::error::TurnError;
+use crate::tally::{Pace, Tally};
+use crate::told::Told;
 
 /// The span of a turn, from the call to the end of its stream. Has [`REQUEST_ID`].
 pub const TURN: &str = "turn";
@@ -42,6 +48,8 @@ pub const CANCELLED: &str = "cancelled";
 
 /// The id by which the caller's request is known everywhere.
 pub const REQUEST_ID: &str = "request.id";
+/// The id of its trace.
+pub const TRACE_ID: &str = "trace.id";
 /// Which sending of the turn it is about, from 1.
 pub const ATTEMPT: &str = "attempt";
 /// The id of the credential.
@@ -57,6 +65,11 @@ pub const ERROR_REASON: &str = "error.reason";
 /// How long it was waited for that, in milliseconds: for the lease, before the next attempt, since the turn began.
 pub const WAIT_MS: &str = "wait_ms";
 
+/// Who answers.
+const PROVIDER: &str = "warp";
+/// Of the name of a model, which callers may choose, this much is told.
+const MOST_MODEL_BYTES: usize = 128;
+
 /// The trail of one turn. Dropped before the turn has ended, it says that the caller left.
 #[derive(Debug)]
 pub(crate) struct Trail {
@@ -64,19 +77,64 @@ pub(crate) struct Trail {
     began: Instant,
     attempt: u32,
     ended: bool,
+    tally: Tally,
+    /// The last one: its id and its tier.
+    credential: Option<(String, &'static str)>,
+}
+
+/// What a turn is about.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Subject<'a> {
+    pub(crate) request_id: Option<&'a str>,
+    pub(crate) trace_id: Option<&'a str>,
+    /// The model, aliases resolved.
+    pub(crate) model: &'a str,
+    /// Whether it is one that is known here.
+    pub(crate) known: bool,
 }
 
 impl Trail {
-    pub(crate) fn begin(request_id: Option<&str>) -> Self {
-        let span = tracing::span!(Level::INFO, TURN, { REQUEST_ID } = request_id);
-        Self { span, began: Instant::now(), attempt: 1, ended: false }
+    pub(crate) fn begin(subject: Subject<'_>) -> Self {
+        let Subject { request_id, trace_id, model, known } = subject;
+        let model = &model[..model.floor_char_boundary(MOST_MODEL_BYTES)];
+        let span = tracing::span!(
+            Level::INFO,
+            TURN,
+            otel.name = format_args!("chat {model}"),
+            otel.kind = "client",
+            { REQUEST_ID } = request_id,
+            { TRACE_ID } = trace_id
+        );
+        if !span.is_disabled() {
+            span.set_attribute(semconv::GEN_AI_OPERATION_NAME, "chat");
+            span.set_attribute(semconv::GEN_AI_PROVIDER_NAME, PROVIDER);
+            span.set_attribute(semconv::GEN_AI_REQUEST_MODEL, model.to_owned());
+        }
+        let tally = Tally::begin(if known { model } else { "other" });
+        Self { span, began: Instant::now(), attempt: 1, ended: false, tally, credential: None }
+    }
+
+    pub(crate) fn attempt(&self) -> u32 {
+        self.attempt
+    }
+
+    /// Takes note of how the answer came in.
+    pub(crate) fn paced(&mut self, pace: Pace) {
+        self.tally.pace = pace;
+    }
+
+    /// An attempt failed after so long.
+    pub(crate) fn lost(&mut self, time: Duration) {
+        self.tally.failed_attempts += time;
     }
 
     pub(crate) fn span(&self) -> &Span {
         &self.span
     }
 
-    pub(crate) fn leased(&self, lease: &Lease, waited: Duration) {
+    pub(crate) fn leased(&mut self, lease: &Lease, waited: Duration) {
+        self.tally.leasing += waited;
+        self.credential = Some((id_of(lease).to_owned(), tier(lease.tier())));
         tracing::event!(
             parent: &self.span,
             Level::DEBUG,
@@ -89,7 +147,8 @@ impl Trail {
         );
     }
 
-    pub(crate) fn not_leased(&self, reason: ErrorReason, waited: Duration) {
+    pub(crate) fn not_leased(&mut self, reason: ErrorReason, waited: Duration) {
+        self.tally.leasing += waited;
         tracing::event!(
             parent: &self.span,
             Level::DEBUG,
@@ -101,6 +160,8 @@ impl Trail {
     }
 
     pub(crate) fn retried(&mut self, error: &TurnError, pause: Duration) {
+        self.tally.pauses += pause;
+        meter::get().retried(reason_name(error.reason));
         tracing::event!(
             parent: &self.span,
             Level::DEBUG,
@@ -114,6 +175,9 @@ impl Trail {
 
     /// Another attempt follows; `event` says of what kind.
     pub(crate) fn goes_on(&mut self, event: &'static str, error: &TurnError) {
+        if event == FAILED_OVER {
+            meter::get().rotated(reason_name(error.reason));
+        }
         tracing::event!(
             parent: &self.span,
             Level::DEBUG,
@@ -124,19 +188,52 @@ impl Trail {
         self.attempt += 1;
     }
 
-    pub(crate) fn first_event(&self) {
+    pub(crate) fn first_event(&mut self) {
+        let after = self.began.elapsed();
+        self.tally.first_chunk(after);
+        self.span.set_attribute(semconv::GEN_AI_RESPONSE_TIME_TO_FIRST_CHUNK, after.as_secs_f64());
         tracing::event!(
             parent: &self.span,
             Level::DEBUG,
             { ATTEMPT } = self.attempt,
-            { WAIT_MS } = millis(self.began.elapsed()),
+            { WAIT_MS } = millis(after),
             message = FIRST_EVENT
         );
     }
 
-    pub(crate) fn finished(&mut self) {
+    pub(crate) fn finished(&mut self, told: &Told) {
         self.ended = true;
         tracing::event!(parent: &self.span, Level::DEBUG, message = FINISHED);
+        if !self.span.is_disabled() {
+            self.describe(told);
+        }
+        self.tally.end(self.began.elapsed(), None, told.usage);
+        trace::end(&self.span);
+    }
+
+    fn describe(&self, told: &Told) {
+        let span = &self.span;
+        let reason = match told.finish_reason {
+            FinishReason::Length => "length",
+            FinishReason::ToolCalls => "tool_calls",
+            FinishReason::Stop | FinishReason::Unspecified => "stop",
+        };
+        let reasons = Value::Array(Array::String(vec![reason.into()]));
+        span.set_attribute(semconv::GEN_AI_RESPONSE_FINISH_REASONS, reasons);
+        if let Some(begun) = &told.started {
+            span.set_attribute(semconv::GEN_AI_RESPONSE_ID, begun.upstream_request_id.clone());
+            span.set_attribute(semconv::GEN_AI_CONVERSATION_ID, begun.conversation_id.clone());
+        }
+        let Some(usage) = &told.usage else { return };
+        for (name, tokens) in [
+            (semconv::GEN_AI_USAGE_INPUT_TOKENS, usage.input_tokens),
+            (semconv::GEN_AI_USAGE_OUTPUT_TOKENS, usage.output_tokens),
+            (semconv::GEN_AI_USAGE_CACHE_READ_INPUT_TOKENS, usage.cached_input_tokens),
+        ] {
+            if let Some(tokens) = tokens {
+                span.set_attribute(name, tokens);
+            }
+        }
     }
 
     pub(crate) fn failed(&mut self, reason: ErrorReason) {
@@ -147,13 +244,61 @@ impl Trail {
             { ERROR_REASON } = reason_name(reason),
             message = FAILED
         );
+        trace::failed(&self.span, reason_name(reason));
+        self.tally.end(self.began.elapsed(), Some(reason_name(reason)), None);
+        trace::end(&self.span);
     }
 }
 
 impl Drop for Trail {
     fn drop(&mut self) {
+        if let Some((id, tier)) = self.credential.take() {
+            self.span.set_attribute(semconv::CREDENTIAL_ID, id);
+            self.span.set_attribute(semconv::CREDENTIAL_TIER, tier);
+        }
         if !self.ended {
             tracing::event!(parent: &self.span, Level::DEBUG, message = CANCELLED);
+            trace::failed(&self.span, CANCELLED);
+            self.tally.end(self.began.elapsed(), Some(CANCELLED), None);
+            trace::end(&self.span);
+        }
+    }
+}
+
+/// The span of one request to the upstream, until the end of its answer.
+#[derive(Debug)]
+pub(crate) struct Sent {
+    span: Span,
+    ended: bool,
+}
+
+impl Sent {
+    pub(crate) fn new(span: Span) -> Self {
+        Self { span, ended: false }
+    }
+
+    pub(crate) fn span(&self) -> &Span {
+        &self.span
+    }
+
+    /// The answer is over.
+    pub(crate) fn end(&mut self, failed: Option<ErrorReason>) {
+        if std::mem::replace(&mut self.ended, true) {
+            return;
+        }
+        if let Some(reason) = failed {
+            trace::failed(&self.span, reason_name(reason));
+        }
+        trace::end(&self.span);
+    }
+}
+
+impl Drop for Sent {
+    fn drop(&mut self) {
+        if !self.ended {
+            tracing::event!(target: trace::TARGET, parent: &self.span, Level::DEBUG, message = CANCELLED);
+            trace::failed(&self.span, CANCELLED);
+            self.end(None);
         }
     }
 }

@@ -26,7 +26,7 @@ use crate::error::{Retry, TurnError};
 use crate::exchange::{Exchange, Observer};
 use crate::lease::{LeaseGuard, Lender, Terms, Wanted};
 use crate::projection::Projection;
-use crate::trail::{self, Trail};
+use crate::trail::{self, Sent, Subject, Trail};
 use crate::upstream::{Answer, Upstream};
 
 /// How long a turn waits for a credential when all that could serve are in use.
@@ -52,6 +52,15 @@ pub(crate) struct OnCredential<'a> {
     pub(crate) afresh: bool,
 }
 
+/// The model of a turn.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Model<'a> {
+    /// What it is called.
+    pub(crate) name: &'a str,
+    /// Whether it is one that is known here.
+    pub(crate) known: bool,
+}
+
 /// What an attempt sends, and how its answer is seen.
 #[derive(Debug)]
 pub(crate) struct Sending<P> {
@@ -67,15 +76,23 @@ impl Turns {
     pub(crate) async fn open<P: Projection>(
         self: Arc<Self>,
         context: CallContext,
+        model: Model<'_>,
         wanted: Wanted,
         exchange: Exchange,
         plan: impl Fn(OnCredential<'_>) -> Sending<P>,
     ) -> Result<TurnStream<P>, Failure> {
-        let mut trail = Trail::begin(context.request_id());
+        let mut trail = Trail::begin(Subject {
+            request_id: context.request_id(),
+            trace_id: context.trace_id(),
+            model: model.name,
+            known: model.known,
+        });
         let span = trail.span().clone();
         let opened = self.attempts(&context, wanted, &exchange, plan, &mut trail).instrument(span).await;
         match opened {
-            Ok((attempt, lease)) => Ok(TurnStream { attempt: Some(attempt), lease, trail, exchange }),
+            Ok((attempt, sent, lease)) => {
+                Ok(TurnStream { attempt: Some(attempt), sent, lease, trail, exchange })
+            }
             Err(failure) => {
                 exchange.failed(&failure);
                 trail.failed(failure.reason);
@@ -91,7 +108,7 @@ impl Turns {
         exchange: &Exchange,
         plan: impl Fn(OnCredential<'_>) -> Sending<P>,
         trail: &mut Trail,
-    ) -> Result<(Attempt<P>, LeaseGuard), Failure> {
+    ) -> Result<(Attempt<P>, Sent, LeaseGuard), Failure> {
         let mut excluded = Vec::new();
         let mut renewed = HashSet::new();
         let mut retries = 0;
@@ -106,16 +123,24 @@ impl Turns {
                     plan(OnCredential { name: lease.credential(), afresh });
                 exchange.sent(&message);
                 let head = self.upstream.send(message, lease.bearer());
-                let answered = attempt(head, projection, exchange.observer(), &self.config).await;
+                let mut sent = Sent::new(self.upstream.span(trail.span(), trail.attempt()));
+                let began = Instant::now();
+                let answered = attempt(head, projection, exchange.observer(), &self.config)
+                    .instrument(sent.span().clone())
+                    .await;
                 match &answered {
                     Ok(attempt) => exchange.answering(attempt.told()),
-                    Err(error) => exchange.attempt_failed(error),
+                    Err(error) => {
+                        exchange.attempt_failed(error);
+                        sent.end(Some(error.reason));
+                        trail.lost(began.elapsed());
+                    }
                 }
                 match answered {
                     Ok(attempt) => {
                         trail.first_event();
                         lease.began();
-                        return Ok((attempt, lease));
+                        return Ok((attempt, sent, lease));
                     }
                     // The upstream's memory of the conversation may be shorter than ours.
                     Err(error)
@@ -160,7 +185,7 @@ impl Turns {
         context: &CallContext,
         excluded: &[String],
         wanted: &Wanted,
-        trail: &Trail,
+        trail: &mut Trail,
     ) -> Result<LeaseGuard, Failure> {
         let terms = Terms {
             duration: self.config.lease_duration(),
@@ -220,6 +245,7 @@ fn pool_ended(failure: Failure, last_error: Option<TurnError>) -> Failure {
 pub struct TurnStream<P: Projection> {
     // In the order in which a turn that is left ends.
     attempt: Option<Attempt<P>>,
+    sent: Sent,
     lease: LeaseGuard,
     trail: Trail,
     exchange: Exchange,
@@ -228,6 +254,22 @@ pub struct TurnStream<P: Projection> {
 impl<P: Projection> std::fmt::Debug for TurnStream<P> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("TurnStream").field("lease", &self.lease).finish_non_exhaustive()
+    }
+}
+
+impl<P: Projection> TurnStream<P> {
+    /// The id of the credential that it runs on.
+    pub(crate) fn credential(&self) -> &str {
+        let name = self.lease.credential();
+        name.strip_prefix("credentials/").unwrap_or(name)
+    }
+}
+
+impl<P: Projection> Drop for TurnStream<P> {
+    fn drop(&mut self) {
+        if let Some(attempt) = &self.attempt {
+            self.trail.paced(attempt.pace());
+        }
     }
 }
 
@@ -248,11 +290,15 @@ impl<P: Projection> Stream for TurnStream<P> {
                 None
             }
         };
+        this.trail.paced(attempt.pace());
+        this.sent.end(ended.as_ref().map(|error| error.reason));
+        if ended.is_none() {
+            this.trail.finished(attempt.told());
+        }
         this.attempt = None;
         Poll::Ready(match ended {
             None => {
                 this.lease.finish(CredentialOutcome::Success, None, "");
-                this.trail.finished();
                 None
             }
             Some(error) => {

@@ -8,8 +8,10 @@ use http::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderName, HeaderValue, Request, Response};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use tower::ServiceExt as _;
+use tracing::{Level, Span};
+use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 use warp2api_proto::error::v1::ErrorReason;
-use warp2api_rpc::{HttpBody, HttpEndpoint};
+use warp2api_rpc::{HttpBody, HttpEndpoint, semconv, trace};
 
 use crate::config::{ChatConfig, ClientHeaders, InvalidHeader};
 use crate::error::TurnError;
@@ -60,6 +62,33 @@ impl Upstream {
         Ok(Self { endpoint, url, headers: request_headers(&config.client)? })
     }
 
+    /// The span of a request, which is the `attempt`th of its turn. Nothing of it goes along.
+    pub(crate) fn span(&self, turn: &Span, attempt: u32) -> Span {
+        let name = format_args!("POST {}", self.url.path());
+        let span = tracing::span!(
+            target: trace::TARGET,
+            parent: turn,
+            Level::DEBUG,
+            "upstream",
+            otel.name = %name,
+            otel.kind = "client"
+        );
+        if !span.is_disabled() {
+            span.set_attribute(semconv::HTTP_REQUEST_METHOD, "POST");
+            span.set_attribute(semconv::URL_FULL, self.url.to_string());
+            if let Some(host) = self.url.host() {
+                span.set_attribute(semconv::SERVER_ADDRESS, host.to_owned());
+            }
+            if let Some(port) = self.url.port_u16() {
+                span.set_attribute(semconv::SERVER_PORT, i64::from(port));
+            }
+            if attempt > 1 {
+                span.set_attribute(semconv::HTTP_REQUEST_RESEND_COUNT, i64::from(attempt - 1));
+            }
+        }
+        span
+    }
+
     /// Sends one request and waits for the head of the answer. Borrows nothing, so that the future is `Send`.
     pub(crate) fn send(&self, message: Bytes, bearer: &str) -> BoxFuture<'static, Result<Answer, TurnError>> {
         let endpoint = self.endpoint.clone();
@@ -72,6 +101,8 @@ impl Upstream {
                     "the upstream cannot be reached",
                 )
             })?;
+            let status = i64::from(response.status().as_u16());
+            Span::current().set_attribute(semconv::HTTP_RESPONSE_STATUS_CODE, status);
             if !response.status().is_success() {
                 return Err(error_of(response).await);
             }

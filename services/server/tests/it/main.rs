@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by a panic")]
 
 mod banner;
+mod collector;
 mod embedded;
 mod keys;
 #[cfg(unix)]
@@ -25,3 +26,4 @@ mod stop;
 mod survival;
 mod tokens;
 mod tools;
+mod traces;

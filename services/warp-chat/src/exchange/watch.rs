@@ -151,6 +151,7 @@ impl Watch {
         };
         let found = self.feed.read(&mut self.place, BATCH, wanted);
         if found.missed > 0 {
+            warp2api_rpc::meter::get().lagged(found.missed);
             let dropped_count = convert::signed(found.missed);
             self.ready.push_back(convert::about_watch(Event::Lagged(Lagged { dropped_count })));
         }
