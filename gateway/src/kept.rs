@@ -15,9 +15,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::time::Instant;
-use warp2api_dialects::Json;
 
-pub(crate) use turn::Turn;
+pub(crate) use turn::{Told, Turn};
 
 /// How much is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,8 +47,6 @@ impl KeptLimits {
 pub(crate) struct Kept {
     /// The response as it was answered.
     pub(crate) body: Bytes,
-    /// The input of its request as it came.
-    pub(crate) input: Json,
     /// What was said up to its end.
     pub(crate) turn: Arc<Turn>,
     _weight: Weight,
@@ -91,26 +88,14 @@ impl Shelf {
     }
 
     /// A turn that can be kept: what was said in it, after `before`.
-    pub(crate) fn turn(
-        &self,
-        before: Option<Arc<Turn>>,
-        said: Vec<warp2api_proto::warp_chat::v1::Message>,
-    ) -> Arc<Turn> {
-        Arc::new(Turn::new(before, said, &self.held))
+    pub(crate) fn turn(&self, before: Option<Arc<Turn>>, told: Told) -> Arc<Turn> {
+        Arc::new(Turn::new(before, told, &self.held))
     }
 
     /// Keeps a response. What is too large for all the room there is, is not kept.
-    pub(crate) fn keep(
-        &self,
-        scope: &str,
-        id: &str,
-        body: Bytes,
-        input: Json,
-        turn: Arc<Turn>,
-        now: Instant,
-    ) {
-        let weight = Weight::new(body.len() + input.get().len() + scope.len() + id.len(), &self.held);
-        let kept = Arc::new(Kept { body, input, turn, _weight: weight });
+    pub(crate) fn keep(&self, scope: &str, id: &str, body: Bytes, turn: Arc<Turn>, now: Instant) {
+        let weight = Weight::new(body.len() + scope.len() + id.len(), &self.held);
+        let kept = Arc::new(Kept { body, turn, _weight: weight });
         let mut entries = self.entries();
         let (name, age) = ((scope.to_owned(), id.to_owned()), entries.next);
         entries.next += 1;

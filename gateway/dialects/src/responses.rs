@@ -19,7 +19,7 @@ use crate::rejection::Rejection;
 pub use answer::Answer;
 pub use collect::Collector;
 pub use echo::Echo;
-pub use items::{Page, item_list};
+pub use items::{KeptTurn, Page, item_list};
 pub use parameters::PARAMETERS;
 pub use request::ResponsesRequest;
 pub use stream::EventStream;

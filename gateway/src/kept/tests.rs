@@ -13,16 +13,17 @@ fn said(text: &str) -> Vec<warp2api_proto::warp_chat::v1::Message> {
     vec![warp2api_proto::warp_chat::v1::Message { role: 3, parts: vec![part] }]
 }
 
-fn json() -> Json {
-    // Any will do; they cannot be made here.
+fn told(id: &str, said: Vec<warp2api_proto::warp_chat::v1::Message>) -> Told {
+    // Any JSON will do; it cannot be made here.
     let body = br#"{"input":"hi"}"#;
-    warp2api_dialects::responses::ResponsesRequest::parse(body).unwrap().input()
+    let json = warp2api_dialects::responses::ResponsesRequest::parse(body).unwrap().input();
+    Told { id: id.to_owned(), input: json.clone(), output: json, said }
 }
 
 fn keep(shelf: &Shelf, scope: &str, id: &str, before: Option<&str>, now: Instant) {
     let before = before.and_then(|before| shelf.find(scope, before, now)).map(|kept| kept.turn.clone());
-    let turn = shelf.turn(before, said(id));
-    shelf.keep(scope, id, Bytes::from(format!("body of {id}")), json(), turn, now);
+    let turn = shelf.turn(before, told(id, said(id)));
+    shelf.keep(scope, id, Bytes::from(format!("body of {id}")), turn, now);
 }
 
 fn texts(kept: &Kept) -> Vec<String> {
@@ -96,7 +97,8 @@ fn bytes_are_bounded_with_all_that_is_held() {
         last = room.find("s", &id, now).map(|_| id);
         assert!(room.held.load(Ordering::Relaxed) <= 100_000);
     }
-    assert!(!room.entries().by_name.is_empty());
+    keep(&room, "s", "new", None, now);
+    assert!(room.find("s", "new", now).is_some());
     while room.entries().forget_oldest() {}
     assert_eq!(room.held.load(Ordering::Relaxed), 0, "all of it is given back");
 
@@ -111,7 +113,7 @@ fn a_long_conversation_can_be_dropped() {
     let shelf = shelf(9, usize::MAX);
     let mut turn = None;
     for _ in 0..200_000 {
-        turn = Some(shelf.turn(turn, Vec::new()));
+        turn = Some(shelf.turn(turn, told("a", Vec::new())));
     }
 
     drop(turn);

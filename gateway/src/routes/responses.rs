@@ -20,7 +20,7 @@ use super::answer::{Incoming, answer, take_on};
 use super::id::Id;
 use crate::access::Client;
 use crate::failure::Refusal;
-use crate::kept::{Kept, Turn};
+use crate::kept::{Kept, Told, Turn};
 use crate::router::Edge;
 
 /// `POST /v1/responses`.
@@ -39,6 +39,11 @@ pub(crate) async fn create(State(edge): State<Edge>, request: Request) -> Result
         let before = before.map(|kept| kept.turn.clone());
         if let Some(before) = &before {
             request.go_on_after(before.messages());
+        }
+        for (response, ids) in request.references() {
+            if let Some(kept) = edge.kept().find(&scope, &response, Instant::now()) {
+                request.take_from(&kept.turn.as_told(), kept.turn.said(), &ids);
+            }
         }
         let accepted = take_on(&edge, &request).await?;
         let keeping = request.store().then(|| Keeping {
@@ -108,7 +113,7 @@ pub(crate) async fn input_items(
     let found = find(&edge, &client, &id).map_err(refusal)?;
     let Asked { limit, after, order, .. } = read(asked);
     let page = Page { limit, after, order };
-    let list = item_list(&id, &found.input, &page).map_err(|rejection| refusal(rejection.into()))?;
+    let list = item_list(&found.turn.turns(), &page).map_err(|rejection| refusal(rejection.into()))?;
     Ok(json(list.into()))
 }
 
@@ -168,8 +173,9 @@ impl Keeping {
     fn keep(self, answer: &Answer, body: Bytes) {
         let Self { edge, scope, input, mut said, before } = self;
         said.extend(answer.messages());
-        let turn = edge.kept().turn(before, said);
-        edge.kept().keep(&scope, answer.id(), body, input, turn, Instant::now());
+        let told = Told { id: answer.id().to_owned(), input, output: answer.output(), said };
+        let turn = edge.kept().turn(before, told);
+        edge.kept().keep(&scope, answer.id(), body, turn, Instant::now());
     }
 }
 

@@ -4,6 +4,7 @@
 mod alike;
 mod completions;
 mod kept;
+mod limits;
 pub(crate) mod messages;
 mod responses;
 mod speaker;

@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 use warp2api_proto::warp_chat::v1::{Delivery, Limits, Message, Role, StreamChatRequest};
 
 use super::echo::Echo;
-use super::request::{Item, ResponsesRequest};
+use super::request::{Item, Referred, ResponsesRequest};
 use super::{Plan, names};
 use crate::checks::{effort, flag, integer, named_model, other, real, word};
 use crate::content::{self, Reader};
@@ -61,7 +61,12 @@ impl Request for ResponsesRequest<'_> {
         messages.extend(self.earlier.iter().cloned());
         let before = messages.len();
         for (index, item) in self.items.iter().enumerate() {
-            messages.push(items::message(item, &format!("input[{index}]"), &mut reader)?);
+            let path = format!("input[{index}]");
+            messages.push(match self.referred(item) {
+                Some(referred) if referred.place == index => referred.message.clone(),
+                Some(_) => return Err(Rejection::invalid(path, "the item was referred to before")),
+                None => items::message(item, &path, &mut reader)?,
+            });
         }
         let offered = tools::tools(&self.fields, &self.items, &mut reader.ignored)?;
         let tool_choice = tools::tool_choice(&self.fields, &offered)?;
@@ -108,6 +113,13 @@ struct Offered {
 }
 
 impl ResponsesRequest<'_> {
+    fn referred(&self, item: &Item<'_>) -> Option<&Referred> {
+        match item {
+            Item::Reference(Some(id)) => self.referred.get(id.as_str()),
+            _ => None,
+        }
+    }
+
     fn limits(&self) -> Option<Limits> {
         let most = self.fields.max_output_tokens?;
         Some(Limits { max_output_tokens: most.0, ..Limits::default() })

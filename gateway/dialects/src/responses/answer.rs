@@ -12,6 +12,7 @@ use crate::calls::{CallIds, arguments};
 use crate::dialect::Stamp;
 use crate::error::Problem;
 use crate::held::Held;
+use crate::raw::Json;
 use crate::usage::Tokens;
 
 /// A response in the making.
@@ -83,6 +84,11 @@ impl Answer {
     /// The response as JSON: finished, if the turn has ended well.
     pub fn json(&self) -> Vec<u8> {
         object::json(self, self.end.unwrap_or(Status::InProgress), None)
+    }
+
+    /// The items of the output, in an array.
+    pub fn output(&self) -> Json {
+        Json::of(&object::output(self, Status::Completed))
     }
 
     /// What the model said, thought and called, in the contract's terms, for a conversation that goes on.

@@ -1,5 +1,5 @@
-//! The input of a response as a list of items, page by page: what came as a string is a message, and every item has an
-//! id.
+//! The items that a response was made of, page by page: those of the turns before it, which it goes on after, then its
+//! own input. What came as a string is a message, and every item has an id, by which its response can be found again.
 
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -18,11 +18,44 @@ pub struct Page {
     pub order: Option<String>,
 }
 
-/// The body of `GET /v1/responses/{id}/input_items`.
+/// A turn that is kept.
+#[derive(Debug, Clone, Copy)]
+pub struct KeptTurn<'a> {
+    /// The id of its response.
+    pub response_id: &'a str,
+    /// The input as it came, with what it only referred to.
+    pub input: &'a Json,
+    /// The items of the output, in an array.
+    pub output: &'a Json,
+}
+
+impl KeptTurn<'_> {
+    /// All items of the turn, each with its id.
+    pub(super) fn items(&self) -> Vec<Value> {
+        let mut items = inputs(self.response_id, self.input);
+        items.extend(serde_json::from_str::<Vec<Value>>(self.output.get()).unwrap_or_default());
+        items
+    }
+}
+
+/// The id of the response that an item belongs to, if the item has got its id here.
+pub(super) fn response_of(item_id: &str) -> Option<String> {
+    let (_, rest) = item_id.rsplit_once('_')?;
+    let unique = rest.get(..rest.len().checked_sub(PLACE_DIGITS)?)?;
+    let unique = unique.strip_suffix(OF_INPUT).unwrap_or(unique);
+    Some(format!("resp_{unique}"))
+}
+
+/// How many digits at the end of an item's id are its place.
+const PLACE_DIGITS: usize = 4;
+/// Stands before the place where it is that in the input.
+const OF_INPUT: char = 'i';
+
+/// The body of `GET /v1/responses/{id}/input_items`: the items of the turns before, and the input of the last one.
 ///
 /// # Errors
 /// When the query makes no sense.
-pub fn item_list(response_id: &str, input: &Json, page: &Page) -> Result<Vec<u8>, Rejection> {
+pub fn item_list(turns: &[KeptTurn<'_>], page: &Page) -> Result<Vec<u8>, Rejection> {
     let limit = match &page.limit {
         None => 20,
         Some(limit) => limit
@@ -31,7 +64,11 @@ pub fn item_list(response_id: &str, input: &Json, page: &Page) -> Result<Vec<u8>
             .filter(|limit| (1..=100).contains(limit))
             .ok_or_else(|| Rejection::invalid("limit", "expected an integer from 1 to 100"))?,
     };
-    let mut items = items(response_id, input);
+    let mut items = Vec::new();
+    if let Some((last, before)) = turns.split_last() {
+        items.extend(before.iter().flat_map(KeptTurn::items));
+        items.extend(inputs(last.response_id, last.input));
+    }
     match page.order.as_deref() {
         None | Some("desc") => items.reverse(),
         Some("asc") => {}
@@ -65,7 +102,7 @@ struct List<'a> {
     has_more: bool,
 }
 
-fn items(response_id: &str, input: &Json) -> Vec<Value> {
+fn inputs(response_id: &str, input: &Json) -> Vec<Value> {
     let unique = response_id.strip_prefix("resp_").unwrap_or(response_id);
     let input = serde_json::from_str(input.get()).unwrap_or_default();
     let items = match input {
@@ -73,7 +110,7 @@ fn items(response_id: &str, input: &Json) -> Vec<Value> {
         text => vec![json!({ "role": "user", "content": text })],
     };
     let items = items.into_iter().enumerate().map(|(index, item)| match item {
-        Value::Object(item) => Value::Object(whole(item, &format!("{unique}{index:04x}"))),
+        Value::Object(item) => Value::Object(whole(item, &format!("{unique}{OF_INPUT}{index:04x}"))),
         other => other,
     });
     items.collect()
@@ -117,7 +154,9 @@ mod tests {
     use super::*;
 
     fn list(input: &Value, page: &Page) -> Result<Value, Rejection> {
-        item_list("resp_1", &Json::of(input), page).map(|body| serde_json::from_slice(&body).unwrap())
+        let (input, output) = (Json::of(input), Json::of(&["not listed"]));
+        let turn = KeptTurn { response_id: "resp_1", input: &input, output: &output };
+        item_list(&[turn], page).map(|body| serde_json::from_slice(&body).unwrap())
     }
 
     fn asked(limit: &str, after: &str, order: &str) -> Page {
@@ -128,14 +167,41 @@ mod tests {
     #[test]
     fn a_string_is_a_message_of_the_person() {
         let item = json!({
-            "id": "msg_10000", "type": "message", "status": "completed", "role": "user",
+            "id": "msg_1i0000", "type": "message", "status": "completed", "role": "user",
             "content": [{ "type": "input_text", "text": "hi" }],
         });
         let expected = json!({
-            "object": "list", "data": [item], "first_id": "msg_10000", "last_id": "msg_10000", "has_more": false,
+            "object": "list", "data": [item], "first_id": "msg_1i0000", "last_id": "msg_1i0000", "has_more": false,
         });
 
         assert_eq!(list(&json!("hi"), &Page::default()).unwrap(), expected);
+    }
+
+    #[test]
+    fn turns_before_are_listed_with_what_was_answered() {
+        let (inputs, output) = ([Json::of("a"), Json::of("b")], Json::of(&[json!({ "id": "msg_10000" })]));
+        let turns = [("resp_1", &inputs[0]), ("resp_2", &inputs[1])];
+        let turns = turns.map(|(response_id, input)| KeptTurn { response_id, input, output: &output });
+
+        let list: Value = serde_json::from_slice(&item_list(&turns, &Page::default()).unwrap()).unwrap();
+
+        let ids: Vec<_> = list["data"].as_array().unwrap().iter().map(|item| &item["id"]).collect();
+        assert_eq!(ids, ["msg_2i0000", "msg_10000", "msg_1i0000"]);
+    }
+
+    #[test]
+    fn an_id_leads_to_its_response() {
+        for (item, response) in [
+            ("msg_1f0000", "resp_1f"),
+            ("msg_1fi0000", "resp_1f"),
+            ("a_b_c0123", "resp_c"),
+            ("x_0123", "resp_"),
+        ] {
+            assert_eq!(response_of(item).as_deref(), Some(response));
+        }
+        for item in ["", "msg", "msg_", "msg_123", "msg_\u{e9}\u{e9}x"] {
+            assert_eq!(response_of(item), None, "{item}");
+        }
     }
 
     #[test]

@@ -20,12 +20,6 @@ pub(super) enum Status {
 /// The response as JSON. `problem` is why it failed.
 pub(super) fn json(answer: &Answer, status: Status, problem: Option<&Problem>) -> Vec<u8> {
     let message = problem.map(Problem::shown_message);
-    let last = answer.items.len().saturating_sub(1);
-    let output = answer.items.iter().enumerate().map(|(place, item)| {
-        // What is still open when a turn fails stays as it is.
-        let cut = place == last && (answer.cut || (status == Status::Failed && answer.is_open()));
-        View(item, if cut { Stage::Cut } else { Stage::Done })
-    });
     let object = Object {
         id: &answer.id,
         object: "response",
@@ -38,7 +32,7 @@ pub(super) fn json(answer: &Answer, status: Status, problem: Option<&Problem>) -
         incomplete_details: (status == Status::Incomplete)
             .then_some(IncompleteDetails { reason: "max_output_tokens" }),
         model: &answer.plan.model,
-        output: output.collect(),
+        output: output(answer, status),
         usage: answer.usage.filter(|_| status != Status::InProgress).map(Usage::from),
     };
     let mut json = serde_json::to_vec(&object).expect("writing to memory does not fail");
@@ -48,6 +42,17 @@ pub(super) fn json(answer: &Answer, status: Status, problem: Option<&Problem>) -
     let echo = serde_json::to_vec(&answer.plan.echo).expect("writing to memory does not fail");
     json.extend_from_slice(&echo[1..]);
     json
+}
+
+/// The items of the response.
+pub(super) fn output(answer: &Answer, status: Status) -> Vec<View<'_>> {
+    let last = answer.items.len().saturating_sub(1);
+    let output = answer.items.iter().enumerate().map(|(place, item)| {
+        // What is still open when a turn fails stays as it is.
+        let cut = place == last && (answer.cut || (status == Status::Failed && answer.is_open()));
+        View(item, if cut { Stage::Cut } else { Stage::Done })
+    });
+    output.collect()
 }
 
 #[derive(Debug, Serialize)]

@@ -84,7 +84,7 @@ pub const PARAMETERS: &[Parameter] = &[
     ),
     refused(
         "input[0]",
-        "An `item_reference`: send the item itself, or `previous_response_id`.",
+        "An `item_reference` to what is not kept (`store: false`, too long ago, another key), or a second one to the same item.",
         r#"{"input":[{"type":"item_reference","id":"msg_1"}]}"#,
     ),
     refused(

@@ -4,6 +4,8 @@
 mod item;
 mod tool;
 
+use std::collections::{BTreeMap, HashMap};
+
 use serde::de::MapAccess;
 use serde_json::value::RawValue;
 use warp2api_proto::warp_chat::v1::Message;
@@ -11,6 +13,7 @@ use warp2api_proto::warp_chat::v1::Message;
 pub(super) use item::{Called, Item, Output, Reasoning, Said, Thought};
 pub(super) use tool::{AllowedTool, Format, Tool, ToolChoice};
 
+use super::items::{KeptTurn, response_of};
 use crate::json::{
     Entries, Flag, Integer, List, Object, Real, Text, TextOrList, TextOrObject, entries, read_body, skip,
 };
@@ -26,6 +29,19 @@ pub struct ResponsesRequest<'a> {
     pub(super) items: Vec<Item<'a>>,
     /// What was said before, if the request goes on with an earlier response that is kept.
     pub(super) earlier: Vec<Message>,
+    /// What the input refers to, by id.
+    pub(super) referred: HashMap<String, Referred>,
+}
+
+/// An item that the input only names.
+#[derive(Debug)]
+pub(super) struct Referred {
+    /// Where the input names it.
+    pub(super) place: usize,
+    /// The item itself.
+    item: Json,
+    /// The item in the contract's terms.
+    pub(super) message: Message,
 }
 
 /// The fields of the request.
@@ -75,7 +91,7 @@ impl<'a> ResponsesRequest<'a> {
             None => Vec::new(),
             Some(raw) => items(raw)?,
         };
-        Ok(Self { fields, items, earlier: Vec::new() })
+        Ok(Self { fields, items, ..Self::default() })
     }
 
     /// The id of the response that this one goes on with.
@@ -95,9 +111,46 @@ impl<'a> ResponsesRequest<'a> {
         }
     }
 
-    /// The input as it came, to be listed later.
+    /// The ids of the responses that the input refers to items of, with where it does and how they are called.
+    pub fn references(&self) -> BTreeMap<String, BTreeMap<String, usize>> {
+        let mut references: BTreeMap<String, BTreeMap<String, usize>> = BTreeMap::new();
+        for (place, item) in self.items.iter().enumerate() {
+            if let Item::Reference(Some(id)) = item
+                && let Some(response) = response_of(id.as_str())
+            {
+                // Each is taken once, so that a small request does not become a large one.
+                references.entry(response).or_default().entry(id.as_str().to_owned()).or_insert(place);
+            }
+        }
+        references
+    }
+
+    /// Takes the items that were referred to from the turn they belong to. `said` is what its items are in the
+    /// contract's terms, one to one. What is not there is told when the request is taken on.
+    pub fn take_from(&mut self, turn: &KeptTurn<'_>, said: &[Message], ids: &BTreeMap<String, usize>) {
+        for (item, message) in turn.items().into_iter().zip(said) {
+            let named = item["id"].as_str().and_then(|id| ids.get_key_value(id));
+            if let Some((id, place)) = named {
+                let referred = Referred { place: *place, item: Json::of(&item), message: message.clone() };
+                self.referred.insert(id.clone(), referred);
+            }
+        }
+    }
+
+    /// The input as it came, with what it only refers to, to be listed later.
     pub fn input(&self) -> Json {
-        self.fields.input.map_or_else(|| Json::of::<[(); 0]>(&[]), Json::compact)
+        let Some(raw) = self.fields.input else { return Json::of::<[(); 0]>(&[]) };
+        let list = crate::json::read::<List<&RawValue>>(raw.get().as_bytes());
+        let Some(List(list)) = list.ok().filter(|_| !self.referred.is_empty()) else {
+            return Json::compact(raw);
+        };
+        let places: HashMap<usize, &Json> =
+            self.referred.values().map(|referred| (referred.place, &referred.item)).collect();
+        let items = list.into_iter().enumerate();
+        let items = items.map(|(place, raw)| {
+            places.get(&place).map_or_else(|| Json::compact(raw), |item| (*item).clone())
+        });
+        Json::of(&items.collect::<Vec<_>>())
     }
 
     /// What was said up to the end of that response.

@@ -84,6 +84,58 @@ async fn a_tool_loop_goes_on_by_the_id_alone() {
 }
 
 #[tokio::test]
+async fn items_are_taken_by_their_id_once_and_by_their_key_only() {
+    let house = house().await;
+    let asked = json!({ "role": "user", "content": "call the tool run with {\"a\":1}" });
+    let tools = json!([{ "type": "function", "name": "run" }]);
+    let first = made(&house, json!({ "input": [asked], "tools": tools })).await;
+    let call_id = first["output"][0]["call_id"].as_str().unwrap();
+    let reference = json!({ "type": "item_reference", "id": first["output"][0]["id"] });
+    let output = json!({ "type": "function_call_output", "call_id": call_id, "output": "ran" });
+
+    let body = json!({ "input": [asked, reference, output], "tools": tools });
+    let second = made(&house, body.clone()).await;
+
+    let conversation = received::conversation(&house.last_request());
+    assert_eq!(conversation[1], format!("call {call_id} run {{\"a\":1}}"));
+    assert_eq!(conversation[2], format!("=> result {call_id} \"ran\""));
+    let items = call(&house, "one", "GET", &format!("{}/input_items?order=asc", id(&second))).await.1;
+    assert_eq!(items["data"][1], first["output"][0], "what is listed is the item itself");
+
+    let twice = json!({ "input": [asked, reference, reference], "tools": tools });
+    let unknown = json!({ "input": [{ "type": "item_reference", "id": "msg_0123456789" }] });
+    for (key, body, param) in
+        [("two", &body, "input[1]"), ("one", &twice, "input[2]"), ("one", &unknown, "input[0]")]
+    {
+        let (status, error) = post(&house, key, body).await;
+        assert_eq!((status, error["error"]["param"].as_str()), (400, Some(param)), "{error}");
+    }
+    assert_eq!(call(&house, "one", "DELETE", id(&first)).await.0, 200);
+    assert_eq!(post(&house, "one", &body).await.0, 400, "it is deleted");
+    house.close().await;
+}
+
+#[tokio::test]
+async fn the_turns_before_are_listed_with_the_input() {
+    let house = house().await;
+    let first = made(&house, json!({ "input": "say exactly: one" })).await;
+    let second = json!({ "previous_response_id": id(&first), "input": "say exactly: two" });
+    let second = made(&house, second).await;
+    let texts = |items: &Value| -> Vec<String> {
+        let items = items["data"].as_array().unwrap().iter();
+        items.map(|item| item["content"][0]["text"].as_str().unwrap().to_owned()).collect()
+    };
+
+    let (_, all) = call(&house, "one", "GET", &format!("{}/input_items", id(&second))).await;
+    assert_eq!(texts(&all), ["say exactly: two", "one", "say exactly: one"]);
+
+    let after = all["data"][1]["id"].as_str().unwrap();
+    let page = format!("{}/input_items?order=asc&after={after}", id(&second));
+    assert_eq!(texts(&call(&house, "one", "GET", &page).await.1), ["say exactly: two"]);
+    house.close().await;
+}
+
+#[tokio::test]
 async fn a_response_is_read_listed_and_deleted_by_its_key_only() {
     let house = house().await;
     let body = json!({ "input": [{ "role": "user", "content": "a" }, { "role": "user", "content": "b" }] });

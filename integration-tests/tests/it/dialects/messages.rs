@@ -78,7 +78,7 @@ fn call(block: &Value) -> Option<(String, String, String)> {
 
 fn end(reason: &str) -> End {
     match reason {
-        "end_turn" => End::Stop,
+        "end_turn" | "stop_sequence" => End::Stop,
         "max_tokens" => End::Length,
         "tool_use" => End::Calls,
         other => panic!("{other}"),

@@ -26,10 +26,10 @@ pub(super) fn message(item: &Item<'_>, path: &str, reader: &mut Reader<'_>) -> R
             reader.ignored.note(&format!("input.{kind}"));
             (Role::Assistant, Vec::new())
         }
-        Item::Reference => {
+        Item::Reference(_) => {
             return Err(Rejection::unsupported(
                 path,
-                "references to items are not supported; send the item itself, or previous_response_id",
+                "no item of that id is kept for this key, or no longer; send the item itself",
             ));
         }
         Item::Opaque => {

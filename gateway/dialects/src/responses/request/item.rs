@@ -27,7 +27,7 @@ pub(crate) enum Item<'a> {
     /// What a tool of OpenAI's servers did.
     Hosted(Cow<'a, str>),
     /// An item that is only named.
-    Reference,
+    Reference(Option<Text<'a>>),
     /// Something that nobody but OpenAI's servers can read, or something unknown.
     Opaque,
 }
@@ -62,9 +62,9 @@ impl<'a> Item<'a> {
     pub(crate) fn read(raw: &'a RawValue, path: &str) -> Result<Self, Rejection> {
         let json = raw.get().as_bytes();
         let at = |error| Rejection::read(path, error);
-        let Object(Typed { kind, role, content }) = read::<Object<Typed<'_>>>(json).map_err(at)?;
+        let Object(Typed { id, kind, role, content }) = read::<Object<Typed<'_>>>(json).map_err(at)?;
         Ok(match kind.as_ref().map(Text::as_str) {
-            None if role.is_none() && content.is_none() => Self::Reference,
+            None if role.is_none() && content.is_none() => Self::Reference(id),
             None | Some("message") => Self::Said(read::<Object<Said<'_>>>(json).map_err(at)?.0),
             Some("function_call") => Self::FunctionCall(read::<Object<Called<'_>>>(json).map_err(at)?.0),
             Some("custom_tool_call") => Self::CustomCall(read::<Object<Called<'_>>>(json).map_err(at)?.0),
@@ -76,7 +76,7 @@ impl<'a> Item<'a> {
                 let Object(more) = read::<Object<MoreTools<'_>>>(json).map_err(at)?;
                 Self::Tools(more.tools.map(|tools| tools.0).unwrap_or_default())
             }
-            Some("item_reference") => Self::Reference,
+            Some("item_reference") => Self::Reference(id),
             Some(kind) if HOSTED.contains(&kind) => Self::Hosted(kind.to_owned().into()),
             Some(_) => Self::Opaque,
         })
@@ -86,12 +86,14 @@ impl<'a> Item<'a> {
 /// What tells the kind of an item.
 #[derive(Debug, Default)]
 struct Typed<'a> {
+    id: Option<Text<'a>>,
     kind: Option<Text<'a>>,
     role: Option<&'a RawValue>,
     content: Option<&'a RawValue>,
 }
 
 entries!(Typed<'de> {
+    "id" => id,
     "type" => kind,
     "role" => role,
     "content" => content,

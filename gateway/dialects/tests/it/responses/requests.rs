@@ -89,7 +89,7 @@ fn what_is_wrong_is_named_by_its_path() {
             items(r#"{"id":"msg_1"}"#),
             unsupported,
             "input[0]",
-            "references to items are not supported; send the item itself, or previous_response_id",
+            "no item of that id is kept for this key, or no longer; send the item itself",
         ),
         (tools("7"), invalid, "tools[0]", "expected an object, got a number"),
         (tools(r#"{"type":"function"}"#), invalid, "tools[0].name", "expected a string that is not empty"),
