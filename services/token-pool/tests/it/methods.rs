@@ -50,6 +50,7 @@ fn new(secret: &str, request_id: &str) -> CreateCredentialRequest {
         credential: Some(credential),
         credential_id: String::new(),
         request_id: request_id.to_owned(),
+        validate_only: false,
     }
 }
 

@@ -78,6 +78,7 @@ fn credential(secret: &str, more: Credential) -> CreateCredentialRequest {
         credential: Some(credential),
         credential_id: String::new(),
         request_id: String::new(),
+        validate_only: false,
     }
 }
 
