@@ -12,7 +12,7 @@ fn run<D: Tested>(check: impl Fn(crate::support::script::Script, D::Plan) -> Res
     let strategy = (any_script(), D::any_plan());
     runner
         .run(&strategy, |(script, plan)| check(script, plan))
-        .unwrap_or_else(|error| panic!("{}: {error}", D::NAME));
+        .unwrap_or_else(|error| panic!("{}: {error}", D::FILES));
 }
 
 fn any_script_gives_a_valid_stream<D: Tested>() {

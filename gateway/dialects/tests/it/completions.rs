@@ -13,7 +13,7 @@ use crate::dialects::Tested;
 use crate::support::accept;
 
 impl Tested for Completions {
-    const NAME: &'static str = "completions";
+    const FILES: &'static str = "completions";
     const PATH: &'static str = "/v1/completions";
     const PLAIN: &'static str = r#"{"prompt":"hi"}"#;
     const DEFAULTS: &'static str = r#"{"temperature":1,"top_p":1.0,"n":1,"best_of":1,"presence_penalty":0,

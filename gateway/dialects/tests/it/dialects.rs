@@ -12,7 +12,7 @@ use crate::chat::strict as chat;
 /// A dialect and those who read its answers.
 pub(crate) trait Tested: Dialect<Plan: Clone + std::fmt::Debug> {
     /// What its golden files begin with.
-    const NAME: &'static str;
+    const FILES: &'static str;
     /// The path it is asked at.
     const PATH: &'static str;
     /// A request that asks for nothing but an answer to "hi".
@@ -57,7 +57,7 @@ macro_rules! for_each_dialect {
 pub(crate) use for_each_dialect;
 
 impl Tested for ChatCompletions {
-    const NAME: &'static str = "chat";
+    const FILES: &'static str = "chat";
     const PATH: &'static str = "/v1/chat/completions";
     const PLAIN: &'static str = r#"{"messages":[{"role":"user","content":"hi"}]}"#;
     const DEFAULTS: &'static str = r#"{"temperature":1,"top_p":1.0,"n":1,"logprobs":false,"top_logprobs":0,

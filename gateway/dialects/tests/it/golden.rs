@@ -32,7 +32,7 @@ fn streams<D: Tested>() {
         let (plan, script) = (plan::<D>(&case), Script::parse(&events));
         let bytes = script.stream::<D>(plan.clone());
         let checked = D::read_stream(&bytes, &plan);
-        let (_, end) = checked.unwrap_or_else(|error| panic!("{} {}: {error}", case.display(), D::NAME));
+        let (_, end) = checked.unwrap_or_else(|error| panic!("{} {}: {error}", case.display(), D::FILES));
         assert_eq!(end.is_ok(), script.outcome.is_ok(), "{}", case.display());
         compare::<D>(&case, "stream", &String::from_utf8(bytes).unwrap());
     }
@@ -50,7 +50,7 @@ fn wholes<D: Tested>() {
         let whole = match Script::parse(&events).collect::<D>(plan.clone()) {
             Ok(bytes) => {
                 let checked = D::read_whole(&bytes, &plan);
-                checked.unwrap_or_else(|error| panic!("{} {}: {error}", case.display(), D::NAME));
+                checked.unwrap_or_else(|error| panic!("{} {}: {error}", case.display(), D::FILES));
                 String::from_utf8(bytes).unwrap()
             }
             Err(problem) => {
@@ -89,7 +89,7 @@ fn cases() -> Vec<PathBuf> {
 }
 
 fn request<D: Tested>(case: &Path) -> Option<String> {
-    read(case, &format!("{}.request.json", D::NAME))
+    read(case, &format!("{}.request.json", D::FILES))
 }
 
 fn read(case: &Path, name: &str) -> Option<String> {
@@ -110,5 +110,5 @@ fn compare<D: Tested>(case: &Path, name: &str, text: &str) {
     settings.set_snapshot_path(case);
     settings.set_prepend_module_to_snapshot(false);
     settings.set_omit_expression(true);
-    settings.bind(|| insta::assert_snapshot!(format!("{}.{name}", D::NAME), text));
+    settings.bind(|| insta::assert_snapshot!(format!("{}.{name}", D::FILES), text));
 }

@@ -22,7 +22,7 @@ fn accept(body: &str) -> Result<Accepted<Plan>, Rejection> {
 }
 
 impl Tested for Messages {
-    const NAME: &'static str = "messages";
+    const FILES: &'static str = "messages";
     const PATH: &'static str = "/v1/messages";
     const PLAIN: &'static str = r#"{"messages":[{"role":"user","content":"hi"}]}"#;
     const DEFAULTS: &'static str = r#"{"temperature":1,"top_p":1.0,"thinking":{"type":"disabled"},"metadata":{},

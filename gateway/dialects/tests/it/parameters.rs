@@ -29,7 +29,7 @@ fn treated_as_the_table_says<D: Tested>() {
         match parameter.treatment {
             Treatment::Honoured | Treatment::Enforced => {
                 let accepted = result.unwrap();
-                assert!(accepted.ignored.is_empty(), "{name} of {}", D::NAME);
+                assert!(accepted.ignored.is_empty(), "{name} of {}", D::FILES);
                 assert_ne!(format!("{accepted:?}"), format!("{plain:?}"), "{name} changes nothing");
             }
             Treatment::Refused => {
@@ -56,7 +56,7 @@ fn takes_null<D: Tested>() {
     let names: HashSet<&str> = table::<D>().iter().map(|parameter| first_segment(parameter.name)).collect();
     for name in names.into_iter().filter(|name| !plain.contains_key(*name)) {
         let accepted = accept::<D>(&format!(r#"{{"{name}":null}}"#)).unwrap();
-        assert!(accepted.ignored.is_empty(), "{name} of {}", D::NAME);
+        assert!(accepted.ignored.is_empty(), "{name} of {}", D::FILES);
     }
 }
 
@@ -66,7 +66,7 @@ fn null_is_taken_for_every_parameter_that_is_not_required() {
 }
 
 fn defaults_are_not_named<D: Tested>() {
-    assert_eq!(accept::<D>(D::DEFAULTS).unwrap().ignored_header(), None, "{}", D::NAME);
+    assert_eq!(accept::<D>(D::DEFAULTS).unwrap().ignored_header(), None, "{}", D::FILES);
 }
 
 #[test]
@@ -77,7 +77,7 @@ fn what_is_asked_for_by_default_is_not_named() {
 fn has_every_row<D: Tested>() {
     let names: HashSet<&str> = table::<D>().iter().map(|parameter| first_segment(parameter.name)).collect();
     for name in D::REFERENCE.split_whitespace() {
-        assert!(names.contains(name), "{name} of {}", D::NAME);
+        assert!(names.contains(name), "{name} of {}", D::FILES);
     }
 }
 

@@ -15,7 +15,7 @@ use crate::dialects::Tested;
 use crate::support;
 
 impl Tested for Responses {
-    const NAME: &'static str = "responses";
+    const FILES: &'static str = "responses";
     const PATH: &'static str = "/v1/responses";
     const PLAIN: &'static str = r#"{"input":"hi"}"#;
     const DEFAULTS: &'static str = r#"{"temperature":1,"top_p":1.0,"top_logprobs":0,"include":[],"background":false,
