@@ -159,8 +159,8 @@ async fn a_stream_that_fails_over_before_its_first_byte_leaves_its_whole_trail()
             "leased 2 shared",
             "retried 2 UPSTREAM_UNAVAILABLE",
             "first event 3",
-            "given back SUCCESS",
             "finished",
+            "given back SUCCESS",
         ]
     );
     let leased = notes.field_of(trail::LEASED, trail::CREDENTIAL_ID);
@@ -198,8 +198,8 @@ async fn a_bearer_that_is_renewed_is_told_as_that() {
             "refreshed 1 NO_CREDENTIAL_AVAILABLE",
             "leased 2 personal",
             "first event 2",
-            "given back SUCCESS",
             "finished",
+            "given back SUCCESS",
         ]
     );
     notes.check();

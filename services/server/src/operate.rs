@@ -108,13 +108,15 @@ impl House {
             Some(key.to_owned())
         };
         let admin_key = first(&settings.admin_key);
-        let edge = format!("http://{}", reachable(&config.edge));
+        let edge = format!("{}://{}", config.security.edge_scheme(), reachable(&config.edge));
         let edge = url.map_or(edge, |url| {
             let url = url.trim_end_matches('/');
             url.strip_suffix("/v1").unwrap_or(url).to_owned()
         });
         let services = match &config.grpc {
-            warp2api_rpc::listener::Address::Tcp(_) => Some(format!("http://{}", reachable(&config.grpc))),
+            warp2api_rpc::listener::Address::Tcp(_) => {
+                Some(format!("{}://{}", config.security.grpc_scheme(), reachable(&config.grpc)))
+            }
             warp2api_rpc::listener::Address::Unix(_) => None,
         };
         let api_key = key.cloned().or_else(|| first(&settings.api_token));
@@ -124,10 +126,11 @@ impl House {
     /// Goes to where a running process says that it listens.
     fn at(mut self, notes: &[Note]) -> Self {
         if let Some(edge) = notes.iter().find_map(|note| note.edge.clone()) {
-            self.edge = format!("http://{edge}");
+            self.edge = format!("{}://{edge}", self.config.security.edge_scheme());
         }
         if let Some(services) = notes.iter().find_map(|note| note.grpc.clone()) {
-            self.services = (!services.starts_with("unix:")).then(|| format!("http://{services}"));
+            let scheme = self.config.security.grpc_scheme();
+            self.services = (!services.starts_with("unix:")).then(|| format!("{scheme}://{services}"));
         }
         self
     }

@@ -23,6 +23,7 @@ use super::client::Client;
 use super::failure::Failure;
 use crate::config::{Config, Role};
 use crate::pool;
+use crate::secured::Secured;
 use crate::settings::Settings;
 
 /// How long a connection may take until nobody is there.
@@ -60,21 +61,23 @@ pub(super) async fn open(mut settings: Settings) -> Result<Session, Failure> {
     of_the_service.into_iter().for_each(|setting| *setting = None);
     let config = Config::resolve(Role::TokenPool, settings)?;
     if config.places.token_pool != Place::Local {
-        return service(&config.places.token_pool, key);
+        return service(&config.places.token_pool, &config, key);
     }
     let address = reachable(&config.grpc);
     match connect(&address).await {
-        Ok(()) => service(&place(&address), key),
+        Ok(()) => service(&place(&address, config.security.grpc_scheme()), &config, key),
         Err(error) if is_nobody(&error) && address.is_loopback() => store(config, &address).await,
         Err(error) => Err(Failure::Unreachable { place: address.to_string(), words: error.to_string() }),
     }
 }
 
-fn service(place: &Place, key: Option<&str>) -> Result<Session, Failure> {
+fn service(place: &Place, config: &Config, key: Option<&str>) -> Result<Session, Failure> {
     let shown = place.to_string();
     let shown = shown.strip_prefix("http://").unwrap_or(&shown).to_owned();
-    let endpoint = endpoint::remote(place)
-        .map_err(|error| Failure::Unreachable { place: shown.clone(), words: error.to_string() })?;
+    let unreachable =
+        |error: anyhow::Error| Failure::Unreachable { place: shown.clone(), words: format!("{error:#}") };
+    let link = Secured::open(config, false, false).map_err(unreachable)?.link;
+    let endpoint = endpoint::linked(place, &link).map_err(|error| unreachable(error.into()))?;
     eprintln!("talking to the service at {shown}");
     Ok(Session { client: Client::new(endpoint, key, shown)?, accounts: None })
 }
@@ -126,9 +129,9 @@ fn reachable(address: &Address) -> Address {
     port.map_or_else(|| address.clone(), Address::Tcp)
 }
 
-fn place(address: &Address) -> Place {
+fn place(address: &Address, scheme: &str) -> Place {
     match address {
-        Address::Tcp(text) => Place::Tcp(format!("http://{text}")),
+        Address::Tcp(text) => Place::Tcp(format!("{scheme}://{text}")),
         Address::Unix(path) => Place::Unix(path.clone()),
     }
 }

@@ -1,5 +1,7 @@
 //! The methods of admins to the letter: pages, masks, etags and ids of requests.
 
+use std::collections::BTreeMap;
+
 use prost_types::FieldMask;
 use tonic::{Code, Request, Status};
 use warp2api_proto::error::v1::ErrorReason;
@@ -295,12 +297,17 @@ async fn a_call_that_is_sent_again_makes_nothing_twice() {
     assert_eq!(refused(&other), (ErrorReason::InvalidField, vec!["request_id".to_owned()]));
     let known = create(&service, new("wk-1.one", "request-2")).await.unwrap_err();
     assert_eq!((known.code(), refused(&known).0), (Code::AlreadyExists, ErrorReason::CredentialExists));
-    assert_eq!(Failure::from(&known).metadata, [("credential".to_owned(), first.name.clone())]);
+    let because = |status: &Status| {
+        let metadata = Failure::from(status).metadata.into_iter().collect::<BTreeMap<_, _>>();
+        (metadata["cause"].clone(), metadata["credential"].clone())
+    };
+    assert_eq!(because(&known), ("secret_known".to_owned(), first.name.clone()));
     let long = create(&service, new("wk-1.two", &"r".repeat(129))).await.unwrap_err();
     assert_eq!(refused(&long).1, ["request_id"]);
     let mut taken = new("wk-1.two", "request-2");
     taken.credential_id = first.name.strip_prefix("credentials/").unwrap().to_owned();
-    assert_eq!(create(&service, taken).await.unwrap_err().code(), Code::AlreadyExists);
+    let taken = create(&service, taken).await.unwrap_err();
+    assert_eq!((taken.code(), because(&taken).0), (Code::AlreadyExists, "id_taken".to_owned()));
 
     // It is still known after a change, and no longer once its credential is gone.
     let renamed =
