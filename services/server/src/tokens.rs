@@ -1,7 +1,7 @@
 //! `warp2api tokens ...`: the pool in the hands of its operator, on the command line.
 //!
 //! Every command is a call or some of `TokenPool`: to the service that runs, or, where none does, to the same service
-//! opened in this process on the store alone ([`session`]). What comes back is shown as tables for people, or as the
+//! opened in this process on the store alone (`session`). What comes back is shown as tables for people, or as the
 //! JSON of the contract.
 
 mod args;
