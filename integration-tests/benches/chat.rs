@@ -22,6 +22,8 @@ mod part;
 mod process;
 #[path = "chat/reply.rs"]
 mod reply;
+#[path = "chat/sink.rs"]
+mod sink;
 #[path = "chat/subject.rs"]
 mod subject;
 #[path = "chat/table.rs"]
@@ -41,7 +43,7 @@ fn main() -> ExitCode {
     match bench(&options) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => {
-            eprintln!("chat: replies were not whole: the measurement is void");
+            eprintln!("chat: replies or traces were not whole: the measurement is void");
             ExitCode::FAILURE
         }
         Err(error) => {
@@ -57,10 +59,14 @@ fn bench(options: &Options) -> anyhow::Result<bool> {
     let street = subject::Street::open(&options.topologies())?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let results = runtime.block_on(measure::all(&street.subjects, &options.plan()))?;
+    let traces = runtime.block_on(sink::check(&street.subjects));
     if options.json {
         println!("{:#}", table::json(&results));
     } else {
         print!("{}", table::text(&results));
     }
-    Ok(results.iter().all(|result| result.failures.is_empty()))
+    if let Err(error) = &traces {
+        eprintln!("chat: {error:#}");
+    }
+    Ok(traces.is_ok() && results.iter().all(|result| result.failures.is_empty()))
 }

@@ -11,10 +11,12 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 use tokio::time::Instant;
+use tracing::Level;
 use warp2api_dialects::error::Problem;
 use warp2api_proto::error::v1::ErrorReason;
 use warp2api_proto::warp_chat::v1::StreamChatResponse;
 use warp2api_proto::warp_chat::v1::stream_chat_response::Event;
+use warp2api_rpc::trace::{self, names};
 
 use super::keys::KeyLimits;
 use super::line::{Line, Place};
@@ -129,7 +131,16 @@ impl Doors {
         };
         if let Place::Waits(_) = place {
             // A permit that is dropped in line gives the place up.
-            match tokio::time::timeout(limits.wait, called).await {
+            let called = tokio::time::timeout(limits.wait, called).await;
+            let wait_ms = self.now().saturating_sub(now);
+            tracing::event!(
+                target: trace::TARGET,
+                Level::DEBUG,
+                { names::WAIT_MS } = wait_ms,
+                { names::ADMITTED } = matches!(called, Ok(Ok(()))),
+                message = names::WAITED_IN_LINE
+            );
+            match called {
                 Ok(Ok(())) => *lock(&permit.waits) = None,
                 Ok(Err(_)) | Err(_) => {
                     return Err(overloaded("the service is busy, and no request ended in time for this one"));

@@ -62,6 +62,9 @@ pub(crate) struct Part {
     /// Where WarpChat is.
     #[arg(long)]
     pub(crate) warp_chat: Option<String>,
+    /// Where traces are sent; every one is.
+    #[arg(long)]
+    pub(crate) otlp: Option<String>,
 }
 
 /// The kinds of parts.
@@ -71,6 +74,8 @@ pub(crate) enum PartKind {
     Upstream,
     /// The bare bridge.
     Floor,
+    /// A collector that forgets.
+    Sink,
     /// The house in one process.
     All,
     /// The edge alone.
@@ -88,6 +93,9 @@ pub(crate) enum PartKind {
 pub(crate) enum Topology {
     /// One process.
     InProcess,
+    /// One process that sends every trace to a collector in another one. Its ratio to the untraced one is printed where
+    /// both are asked for. Not asked for by default.
+    Traced,
     /// Gateway, chat, codec and pool in processes of their own, over unix sockets.
     #[cfg(unix)]
     Unix,
@@ -158,9 +166,15 @@ pub(crate) struct Plan {
 }
 
 impl Options {
-    /// The topologies that were asked for, or all.
+    /// The topologies that were asked for, or all but the traced one.
     pub(crate) fn topologies(&self) -> Vec<Topology> {
-        if self.topologies.is_empty() { Topology::value_variants().to_vec() } else { self.topologies.clone() }
+        if self.topologies.is_empty() {
+            let untraced =
+                Topology::value_variants().iter().filter(|topology| **topology != Topology::Traced);
+            untraced.copied().collect()
+        } else {
+            self.topologies.clone()
+        }
     }
 
     /// The plan that was asked for.

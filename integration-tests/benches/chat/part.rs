@@ -12,8 +12,8 @@ use warp2api_server::settings::Settings;
 use warp2api_server::telemetry;
 use warp2api_upstream_sim::EmbeddedCredential;
 
-use crate::floor;
 use crate::options::{Part, PartKind};
+use crate::{floor, sink};
 
 /// Runs a part.
 pub(crate) fn run(part: Part) -> ExitCode {
@@ -24,6 +24,7 @@ pub(crate) fn run(part: Part) -> ExitCode {
     let started = runtime.block_on(async {
         match part.kind {
             PartKind::Floor => floor::start(&part.upstream.context("the floor needs an upstream")?).await,
+            PartKind::Sink => sink::start().await,
             kind => house(kind, part).await,
         }
     });
@@ -51,7 +52,7 @@ async fn house(kind: PartKind, part: Part) -> anyhow::Result<String> {
         PartKind::WarpChat => Role::WarpChat,
         PartKind::Codec => Role::Codec,
         PartKind::TokenPool => Role::TokenPool,
-        PartKind::All | PartKind::Floor => Role::All,
+        PartKind::All | PartKind::Floor | PartKind::Sink => Role::All,
     };
     let settings = Settings {
         port: Some("0".to_owned()),
@@ -64,6 +65,11 @@ async fn house(kind: PartKind, part: Part) -> anyhow::Result<String> {
         // The wait for a free credential is no cost of ours.
         max_in_flight: Some("10000".to_owned()),
         database_url: Some("memory:".to_owned()),
+        otel_metrics_exporter: part.otlp.as_ref().map(|_| "none".to_owned()),
+        otel_exporter_otlp_endpoint: part.otlp,
+        otel_traces_sampler: Some("always_on".to_owned()),
+        // What is dropped would cost nothing.
+        otel_bsp_max_queue_size: Some("65536".to_owned()),
         ..Settings::default()
     };
     telemetry::start(&settings).map_err(anyhow::Error::msg)?;

@@ -9,6 +9,10 @@ use crate::child::Running;
 use crate::options::Topology;
 use crate::process::{self, Memory};
 
+/// The house in one process that sends its traces, and the one that does not.
+pub(crate) const TRACED: &str = "traced";
+pub(crate) const UNTRACED: &str = "in process";
+
 /// The floor, then the houses, and what they need.
 #[derive(Debug)]
 pub(crate) struct Street {
@@ -25,6 +29,8 @@ pub(crate) struct Subject {
     pub(crate) name: &'static str,
     /// Where it takes chats.
     pub(crate) edge: SocketAddr,
+    /// Where it sends its traces, if it does.
+    pub(crate) collector: Option<SocketAddr>,
     /// The processes a chat goes through.
     parts: Vec<Running>,
     /// Processes that belong to it but see no chat.
@@ -43,7 +49,15 @@ impl Street {
             subjects.push(match topology {
                 Topology::InProcess => {
                     let all = Running::start("all", &["--upstream", &url])?;
-                    Subject::new("in process", vec![all], Vec::new())?
+                    Subject::new(UNTRACED, vec![all], Vec::new())?
+                }
+                Topology::Traced => {
+                    let sink = Running::start("sink", &[])?;
+                    let otlp = format!("http://{}", sink.address);
+                    let all = Running::start("all", &["--upstream", &url, "--otlp", &otlp])?;
+                    let collector = sink.address.parse().context("not an address")?;
+                    let traced = Subject::new(TRACED, vec![all], vec![sink])?;
+                    Subject { collector: Some(collector), ..traced }
                 }
                 #[cfg(unix)]
                 Topology::Unix => split("unix sockets", &url, |part| {
@@ -76,7 +90,7 @@ fn place(address: &str) -> String {
 impl Subject {
     fn new(name: &'static str, parts: Vec<Running>, others: Vec<Running>) -> anyhow::Result<Self> {
         let edge = parts.first().context("no part")?.address.parse().context("not an address")?;
-        Ok(Self { name, edge, parts, _others: others })
+        Ok(Self { name, edge, collector: None, parts, _others: others })
     }
 
     /// The CPU time all its processes have used. `None` where the system does not tell.

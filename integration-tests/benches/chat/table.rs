@@ -5,12 +5,22 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::measure::{Measured, median, percentile, ratio};
+use crate::subject::{TRACED, UNTRACED};
 
 /// Results with the floor's under the same load.
 fn with_floor(results: &[Measured]) -> impl Iterator<Item = (&Measured, &Measured)> {
     results.iter().filter_map(|result| {
         let same_load = |other: &&Measured| other.load == result.load && other.at_once == result.at_once;
         Some((result, results.iter().find(same_load)?))
+    })
+}
+
+/// How much CPU traces cost under each load: the traced house's to the untraced one's, round by round.
+fn traced(results: &[Measured]) -> impl Iterator<Item = (&Measured, Option<f64>)> {
+    results.iter().filter(|result| result.name == TRACED).filter_map(|traced| {
+        let same_load = |other: &&Measured| other.load == traced.load && other.at_once == traced.at_once;
+        let untraced = results.iter().filter(same_load).find(|other| other.name == UNTRACED)?;
+        Some((traced, ratio(&traced.cpu, &untraced.cpu)))
     })
 }
 
@@ -52,6 +62,14 @@ pub(crate) fn text(results: &[Measured]) -> String {
     }
     if results.iter().any(|result| result.cpu.is_empty()) {
         text.push_str("\nCPU and memory are not measured on this system.\n");
+    }
+    let ratios = traced(results).map(|(traced, ratio)| {
+        let (load, at_once) = (traced.load.title(), traced.at_once);
+        format!("CPU of traced to untraced, {load}, {at_once} at once: {}\n", times(ratio))
+    });
+    let ratios: String = ratios.collect();
+    if !ratios.is_empty() {
+        text.push_str(&format!("\n{ratios}"));
     }
     text.push_str(NOTES);
     text
@@ -122,6 +140,7 @@ pub(crate) fn json(results: &[Measured]) -> Value {
             "cpu_seconds_per_request": cpu,
             "cpu_seconds_per_chunk": cpu.map(|cpu| cpu / result.chunks()),
             "cpu_ratio": ratio(&result.cpu, &floor.cpu),
+            "cpu_ratio_to_untraced": traced(results).find(|(traced, _)| std::ptr::eq(*traced, result)).map(|(_, ratio)| ratio),
             "first_chunk_seconds_p50": seconds(percentile(&result.first_chunk, 50)),
             "first_chunk_seconds_p99": seconds(percentile(&result.first_chunk, 99)),
             "longest_gap_seconds_p50": seconds(percentile(&result.longest_gap, 50)),

@@ -10,6 +10,7 @@ use std::process::Command;
 use prost_reflect::DescriptorPool;
 use serde_json::Value;
 use warp2api_proto::FILE_DESCRIPTOR_SET;
+use warp2api_rpc::trace::names;
 use warp2api_server::settings::{RELOADED, TABLE};
 
 fn root() -> PathBuf {
@@ -195,6 +196,7 @@ fn generated_documents_are_true() {
         ("docs/parameters.md", parameters()),
         ("docs/configuration.md", configuration()),
         ("docs/compatibility.md", compatibility()),
+        ("docs/traces.md", traces()),
     ] {
         let path = root().join(name);
         #[expect(clippy::disallowed_methods, reason = "how a person asks for the documents to be written")]
@@ -260,6 +262,30 @@ fn parameters() -> String {
          answer. Unknown parameters are ignored in the same way.\n\n{}",
         warp2api_dialects::parameters_markdown()
     )
+}
+
+/// What a collector gets is held against the same tables where a whole house is traced.
+fn traces() -> String {
+    let mut text = format!(
+        "# What is in traces\n\n{HOW}\n\nAll of it; [telemetry.md](telemetry.md) says how to get it. Times, ids and the resource \
+         are OpenTelemetry's own. What is said in chats is in them only where it was switched on \
+         ([security.md](security.md)).\n\n## Spans\n\n| span | kind | what it is |\n| --- | --- | --- |\n"
+    );
+    let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    for (name, kind, about) in names::SPANS {
+        writeln!(text, "| `{name}` | {kind} | {about} |").unwrap();
+    }
+    for (title, what, table) in [
+        ("Attributes of spans", "attribute", names::ATTRIBUTES),
+        ("Events", "event", names::EVENTS),
+        ("Attributes of events", "attribute", names::EVENT_ATTRIBUTES),
+    ] {
+        writeln!(text, "\n## {title}\n\n| {what} | meaning |\n| --- | --- |").unwrap();
+        for (name, about) in table {
+            writeln!(text, "| `{name}` | {} |", words(about)).unwrap();
+        }
+    }
+    text
 }
 
 fn compatibility() -> String {

@@ -9,6 +9,8 @@ pub const HTTP_REQUEST_METHOD: &str = "http.request.method";
 pub const HTTP_ROUTE: &str = "http.route";
 /// The status of the answer.
 pub const HTTP_RESPONSE_STATUS_CODE: &str = "http.response.status_code";
+/// When the caller was told to come back.
+pub const HTTP_RESPONSE_HEADER_RETRY_AFTER: &str = "http.response.header.retry-after";
 /// Which repetition of a request it is, from 1; not there on the first.
 pub const HTTP_REQUEST_RESEND_COUNT: &str = "http.request.resend_count";
 /// The address of what was asked, without a query.
@@ -47,6 +49,12 @@ pub const GEN_AI_USAGE_OUTPUT_TOKENS: &str = "gen_ai.usage.output_tokens";
 pub const GEN_AI_USAGE_CACHE_READ_INPUT_TOKENS: &str = "gen_ai.usage.cache_read.input_tokens";
 /// The upstream's id of the conversation.
 pub const GEN_AI_CONVERSATION_ID: &str = "gen_ai.conversation.id";
+/// What the model was told to be, as JSON. Content.
+pub const GEN_AI_SYSTEM_INSTRUCTIONS: &str = "gen_ai.system_instructions";
+/// What it was asked, as JSON. Content.
+pub const GEN_AI_INPUT_MESSAGES: &str = "gen_ai.input.messages";
+/// What it answered, as JSON. Content.
+pub const GEN_AI_OUTPUT_MESSAGES: &str = "gen_ai.output.messages";
 /// Which tokens are counted: `input` or `output`.
 pub const GEN_AI_TOKEN_TYPE: &str = "gen_ai.token.type";
 

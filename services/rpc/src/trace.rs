@@ -7,6 +7,7 @@
 
 mod grpc;
 mod http;
+pub mod names;
 mod notes;
 
 use ::http::{HeaderMap, HeaderName, HeaderValue};
@@ -19,6 +20,7 @@ use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
 pub use grpc::{Side, TraceLayer, Traced, TracedBody};
 pub use http::watch;
+pub use names::CANCELLED;
 pub use notes::{Noted, Notes};
 
 use crate::semconv;
@@ -29,9 +31,6 @@ pub const TARGET: &str = "w2a_trace";
 /// The header of W3C Trace Context that names a span.
 pub static TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 static TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
-
-/// The event of a span whose caller has left.
-pub const CANCELLED: &str = "cancelled";
 
 /// The span that the headers name, if they name one as the standard wants it.
 pub fn parent_of(headers: &HeaderMap) -> Option<Context> {
@@ -68,6 +67,11 @@ pub fn traceparent(span: &Span) -> Option<HeaderValue> {
 /// The id of the trace that `span` is part of, 32 hexadecimal digits.
 pub fn trace_id(span: &Span) -> Option<String> {
     span_context(span).map(|context| context.trace_id().to_string())
+}
+
+/// Whether what is told to the span that runs now leaves the process.
+pub fn is_recorded() -> bool {
+    span_context(&Span::current()).is_some_and(|context| context.is_sampled())
 }
 
 fn span_context(span: &Span) -> Option<SpanContext> {

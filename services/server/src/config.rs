@@ -213,6 +213,7 @@ impl Config {
                 clocks: clocks(&mut read),
                 resume: resume(&mut read),
                 feed: feed(&mut read),
+                trace_content: content(&mut read),
                 ..defaults
             },
             gateway,
@@ -253,6 +254,15 @@ fn monitor_origins(read: &mut Reader) -> monitor::Origins {
         read.problem("monitor_origins", error);
         monitor::Origins::default()
     })
+}
+
+/// Of events of their own, where some put what is said, there are none.
+fn content(read: &mut Reader) -> bool {
+    read.choice(
+        |s| &mut s.otel_instrumentation_genai_capture_message_content,
+        "otel_instrumentation_genai_capture_message_content",
+        &[("false", false), ("true", true), ("NO_CONTENT", false), ("SPAN_ONLY", true)],
+    )
 }
 
 fn feed(read: &mut Reader) -> FeedConfig {

@@ -81,6 +81,12 @@ fn main() -> ExitCode {
 }
 
 async fn run(config: Config, reloader: Reloader) -> anyhow::Result<()> {
+    if config.chat.trace_content {
+        tracing::warn!(
+            "what is asked and answered is sent along with traces \
+             (OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT)"
+        );
+    }
     let app = Box::pin(App::build(config)).await?;
     println!("{}", banner::text(&app, &app.addresses()?));
     let _note = leave_note(&app)?;

@@ -325,6 +325,11 @@ settings! {
     otel_exporter_otlp_headers: "OTEL_EXPORTER_OTLP_HEADERS", Secret;
     /// Milliseconds until the collector must have answered. Default: 10000.
     otel_exporter_otlp_timeout: "OTEL_EXPORTER_OTLP_TIMEOUT", Plain;
+    /// Whether what is sent over HTTP is made smaller: `gzip` or `none`. Default: none.
+    otel_exporter_otlp_compression: "OTEL_EXPORTER_OTLP_COMPRESSION", Plain;
+    /// The file of the CAs in PEM that the certificate of a collector at an https address must come from. Default: those
+    /// that the machine trusts.
+    otel_exporter_otlp_certificate: "OTEL_EXPORTER_OTLP_CERTIFICATE", Plain;
     /// Whether traces are sent: `otlp` or `none`. Default: `otlp` if there is an endpoint.
     otel_traces_exporter: "OTEL_TRACES_EXPORTER", Plain;
     /// Whether metrics are sent: `otlp` or `none`. Default: `otlp` if there is an endpoint. `/metrics` answers anyway.
@@ -338,12 +343,16 @@ settings! {
     otel_traces_sampler: "OTEL_TRACES_SAMPLER", Plain;
     /// Of how many of them, for a ratio: 0 to 1. Default: 1.
     otel_traces_sampler_arg: "OTEL_TRACES_SAMPLER_ARG", Plain;
+    /// Whether what is asked and answered is in traces: `true` (or `SPAN_ONLY`) or `false` (or `NO_CONTENT`). Default: false.
+    otel_instrumentation_genai_capture_message_content: "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT", Plain;
     /// The most spans that wait to be sent; further ones are dropped. Default: 2048.
     otel_bsp_max_queue_size: "OTEL_BSP_MAX_QUEUE_SIZE", Plain;
     /// The most spans that are sent together. Default: 512.
     otel_bsp_max_export_batch_size: "OTEL_BSP_MAX_EXPORT_BATCH_SIZE", Plain;
     /// Milliseconds between two sendings of spans. Default: 5000.
     otel_bsp_schedule_delay: "OTEL_BSP_SCHEDULE_DELAY", Plain;
+    /// Milliseconds that one sending of spans may take, attempts to repeat it included. Default: 30000.
+    otel_bsp_export_timeout: "OTEL_BSP_EXPORT_TIMEOUT", Plain;
     /// Milliseconds between two sendings of metrics. Default: 60000.
     otel_metric_export_interval: "OTEL_METRIC_EXPORT_INTERVAL", Plain;
     /// Whether to send neither traces nor metrics whatever else is set: `true` or `false`. Default: false.

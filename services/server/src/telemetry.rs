@@ -1,8 +1,8 @@
 //! What leaves the process about what it does: logs, traces, metrics.
 //!
 //! - `log`: to standard error, so that standard output stays for what a person asked for.
-//! - `options`: what the `OTEL_*` settings say. `otlp`: exporters made of it. `numbers`: metrics, for Prometheus and by
-//!   OTLP.
+//! - `options`: what the `OTEL_*` settings say. `otlp`: exporters made of it. `sending`: what becomes of what they send.
+//!   `numbers`: metrics, for Prometheus and by OTLP.
 //!
 //! Of spans only those that are meant for traces leave, whatever is logged: an allow-list of targets.
 
@@ -10,8 +10,14 @@ mod log;
 mod numbers;
 mod options;
 mod otlp;
+mod sending;
+
+use std::sync::Arc;
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
 
 use opentelemetry::trace::TracerProvider as _;
+use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::metrics::SdkMeterProvider;
 use opentelemetry_sdk::trace::SdkTracerProvider;
 use tracing::level_filters::LevelFilter;
@@ -20,6 +26,7 @@ use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::settings::Settings;
+use sending::Ledger;
 
 pub use log::reload;
 pub use numbers::prometheus_text;
@@ -28,12 +35,14 @@ pub use numbers::prometheus_text;
 const TRACED: [&str; 2] = [warp2api_rpc::trace::TARGET, "warp2api_warp_chat::trail"];
 
 /// How long what was not sent yet may take when the process ends.
-const FLUSH: std::time::Duration = std::time::Duration::from_secs(5);
+const FLUSH: Duration = Duration::from_secs(5);
+/// The same where nobody took anything lately.
+const LAST_TRY: Duration = Duration::from_secs(1);
 
 /// What has to be told when the process ends.
 #[derive(Debug)]
 pub struct Telemetry {
-    traces: Option<SdkTracerProvider>,
+    traces: Option<(SdkTracerProvider, Arc<Ledger>)>,
     metrics: SdkMeterProvider,
 }
 
@@ -46,7 +55,10 @@ pub fn start(settings: &Settings) -> Result<Telemetry, String> {
     let logs = log::layer(settings)?;
     let traces = options.traces.as_ref().map(|target| otlp::traces(&options, target)).transpose()?;
     let metrics = numbers::start(&options)?;
-    let spans = traces.as_ref().map(|provider| {
+    if let Some((_, ledger)) = &traces {
+        ledger.count();
+    }
+    let spans = traces.as_ref().map(|(provider, _)| {
         tracing_opentelemetry::layer()
             .with_tracer(provider.tracer("warp2api"))
             .with_location(false)
@@ -65,18 +77,31 @@ pub fn start(settings: &Settings) -> Result<Telemetry, String> {
 /// # Errors
 /// What it will not.
 pub fn check(settings: &Settings) -> Result<(), String> {
-    options::Options::read(settings)?;
+    let options = options::Options::read(settings)?;
+    options.traces.iter().chain(&options.metrics).try_for_each(otlp::check)?;
     log::check(settings)
 }
 
 impl Telemetry {
-    /// Sends what was not sent yet. Blocks, for seconds at most; the runtime must still run.
+    /// Sends what was not sent yet. Blocks, for seconds at most, whoever does not answer; the runtime must still run.
     pub fn stop(self) {
-        let traces = self.traces.map(|provider| provider.shutdown_with_timeout(FLUSH));
-        let metrics = self.metrics.shutdown_with_timeout(FLUSH);
-        for result in traces.into_iter().chain([metrics]) {
-            if let Err(error) = result {
-                tracing::warn!(%error, "not all traces and metrics were sent");
+        let Self { traces, metrics } = self;
+        let ledger = traces.as_ref().map(|(_, ledger)| ledger.clone());
+        let failing = ledger.as_ref().is_some_and(|ledger| ledger.is_failing());
+        let until = Instant::now() + if failing { LAST_TRY } else { FLUSH };
+        let (ended, ends) = mpsc::channel::<OTelSdkResult>();
+        let of_traces = ended.clone();
+        // Not all of it heeds a time, so each is left behind where it does not end.
+        let traces = traces.map(|(provider, _)| {
+            std::thread::spawn(move || of_traces.send(provider.shutdown_with_timeout(FLUSH)))
+        });
+        let metrics = std::thread::spawn(move || ended.send(metrics.shutdown_with_timeout(FLUSH)));
+        for _ in traces.iter().chain([&metrics]) {
+            let spans = ledger.as_ref().map_or(0, |ledger| ledger.waiting());
+            match ends.recv_timeout(until.saturating_duration_since(Instant::now())) {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => tracing::warn!(%error, spans, "not all traces and metrics were sent"),
+                Err(_) => tracing::warn!(spans, "not all traces and metrics were sent in time"),
             }
         }
     }

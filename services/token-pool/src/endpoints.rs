@@ -14,6 +14,7 @@ use crate::open::Open;
 use crate::pool::Inner;
 use crate::select::{Candidate, Endpoint};
 use crate::state::{Event, Excused, Outcome, Readiness};
+use crate::trail;
 
 /// What the pool knows of its endpoints.
 #[derive(Debug, Default)]
@@ -221,7 +222,7 @@ impl Open<'_> {
     }
 }
 
-/// Tells the operator when an endpoint is left alone and when it is back.
+/// Tells the operator, and the trace, when an endpoint is left alone and when it is back.
 fn log(endpoint: Endpoint, before: Option<Opened>, after: Option<Opened>, now: SystemTime) {
     let name = match endpoint {
         Endpoint::Chat => "chat",
@@ -229,7 +230,10 @@ fn log(endpoint: Endpoint, before: Option<Opened>, after: Option<Opened>, now: S
     };
     match (before, after) {
         (None, None) => {}
-        (Some(_), None) => tracing::info!(endpoint = name, "endpoint works again"),
+        (Some(_), None) => {
+            tracing::info!(endpoint = name, "endpoint works again");
+            trail::breaker_closed(name);
+        }
         (before, Some(open)) if before.is_none_or(|before| before.openings != open.openings) => {
             let wait_ms = u64::try_from(until(open.until, now).as_millis()).unwrap_or(u64::MAX);
             let reason = match open.reason {
@@ -243,6 +247,7 @@ fn log(endpoint: Endpoint, before: Option<Opened>, after: Option<Opened>, now: S
                 openings = open.openings,
                 "all credentials fail alike, the endpoint is left alone"
             );
+            trail::breaker_opened(name, reason, wait_ms);
         }
         (Some(_) | None, Some(_)) => {}
     }

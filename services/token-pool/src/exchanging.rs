@@ -14,6 +14,7 @@ use crate::exchange::{ExchangeError, Exchanged};
 use crate::open::Open;
 use crate::pool::{Core, Pool};
 use crate::store::Backing;
+use crate::trail;
 
 /// The wait until a result that could not be stored is stored again, doubled up to [`MAX_RETRY`].
 const RETRY: Duration = Duration::from_millis(200);
@@ -62,7 +63,8 @@ pub(crate) async fn run(core: Weak<Core>, id: CredentialId, before: Before) -> b
     match &outcome {
         Ok(_) => tracing::debug!(credential.id = id.as_str(), "access token renewed"),
         Err(error) => {
-            tracing::warn!(credential.id = id.as_str(), error = %error, "access token not renewed")
+            tracing::warn!(credential.id = id.as_str(), error = %error, "access token not renewed");
+            trail::not_exchanged(error.is_refusal());
         }
     }
     let Some(pool) = core.upgrade().map(|core| Pool { core }) else { return false };

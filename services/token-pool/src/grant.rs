@@ -13,6 +13,7 @@ use crate::others::longest_claim;
 use crate::pool::Pool;
 use crate::refresh::FlightFuture;
 use crate::state::Readiness;
+use crate::trail;
 
 /// How often a caller waits for an access token that was withdrawn again before it could take it.
 const EXCHANGES: usize = 2;
@@ -49,6 +50,7 @@ impl Grant {
         for _ in 0..EXCHANGES {
             let Stage::Exchanging(exchange) = &self.stage else { break };
             let Some(pool) = self.pool.clone() else { break };
+            trail::awaits_token(&self.credential);
             if !exchange.clone().await {
                 return Ok(None);
             }

@@ -46,6 +46,7 @@ pub mod service;
 pub mod settings;
 pub mod state;
 pub mod store;
+mod trail;
 pub mod view;
 mod waiting;
 pub mod watch;

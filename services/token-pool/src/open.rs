@@ -20,6 +20,7 @@ use crate::pool::{Inner, Pool, Wish};
 use crate::select::{Endpoint, Unavailable, select};
 use crate::state::{Context, Outcome, Phase, Readiness};
 use crate::store::Backing;
+use crate::trail;
 use crate::view::{CredentialView, log_change};
 use crate::waiting::Answers;
 
@@ -163,6 +164,7 @@ impl<'a> Open<'a> {
         let before = entry.state.phase_at(context.now);
         change(entry, &context);
         log_change(entry, before, context.now, context.config);
+        trail::stands(entry, before, context.now);
         let view = CredentialView::of(entry, context.now);
         if let Some(action) = decision(before, view.phase) {
             let detail = view.last_error.clone().unwrap_or_default();

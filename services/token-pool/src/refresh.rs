@@ -14,11 +14,13 @@ use futures_util::future::{BoxFuture, Shared};
 use futures_util::stream::FuturesUnordered;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 
 use crate::clock::until;
 use crate::entry::Entry;
 use crate::exchanging::{self, Before};
 use crate::pool::Pool;
+use crate::trail;
 
 /// Exchanges the background task starts at once.
 const MAX_STARTED: usize = 8;
@@ -67,7 +69,8 @@ impl Pool {
     fn begin(&self, entry: &Entry) -> FlightFuture {
         // Weak, as the pool holds the future.
         let core = Arc::downgrade(&self.core);
-        exchanging::run(core, entry.id.clone(), Before::of(entry)).boxed().shared()
+        let exchange = exchanging::run(core, entry.id.clone(), Before::of(entry));
+        exchange.instrument(trail::exchange(&entry.id)).boxed().shared()
     }
 
     /// The exchanges that the background task is to wait for besides the `waited_for` it has: those that are under

@@ -11,6 +11,7 @@ use crate::grant::Grant;
 use crate::open::Open;
 use crate::pool::{Pool, Wish};
 use crate::select::Unavailable;
+use crate::trail;
 
 /// A caller in the queue, as the pool sees it.
 pub(crate) struct Waiter {
@@ -84,7 +85,12 @@ impl Pool {
         });
         match turn.await?? {
             Turn::Now(grant) => Ok((grant, Duration::ZERO)),
-            Turn::Later(mut place) => Ok((place.wait(deadline).await?, asked.elapsed())),
+            Turn::Later(mut place) => {
+                let granted = place.wait(deadline).await;
+                let waited = asked.elapsed();
+                trail::waited(waited);
+                Ok((granted?, waited))
+            }
         }
     }
 }

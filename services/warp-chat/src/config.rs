@@ -47,6 +47,8 @@ pub struct ChatConfig {
     pub resume: ResumeLimits,
     /// How much operators get to see of exchanges.
     pub feed: FeedConfig,
+    /// Whether what is asked and answered is in traces.
+    pub trace_content: bool,
 }
 
 /// How much is kept of conversations that callers go on with by a key. All of it is in memory.
@@ -192,6 +194,7 @@ impl Default for ChatConfig {
             max_event_bytes: 64 * 1024 * 1024,
             resume: ResumeLimits::default(),
             feed: FeedConfig::default(),
+            trace_content: false,
         }
     }
 }

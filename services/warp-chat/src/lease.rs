@@ -156,7 +156,7 @@ impl LeaseGuard {
         persistent: bool,
     ) -> Option<impl Future<Output = ()> + Send + 'static> {
         let lease = self.lease.take()?;
-        trail::given_back(&self.span, &lease, outcome);
+        trail::given_back(&self.span, &lease, outcome, retry_after);
         let report = ReportCredentialOutcomeRequest {
             lease_id: lease.lease_id,
             outcome: outcome.into(),

@@ -16,6 +16,7 @@
 mod arrange;
 mod attempt;
 pub mod config;
+mod content;
 mod conversation;
 pub mod error;
 pub mod exchange;

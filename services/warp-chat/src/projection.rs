@@ -59,6 +59,12 @@ impl ChatProjection {
         Self { reducer, limiter, said: VecDeque::new(), told: Told::default() }
     }
 
+    /// Keeps the answer, to be told to the trace.
+    pub(crate) fn remembering(mut self) -> Self {
+        self.told.said = Some(Box::default());
+        self
+    }
+
     /// Whether a limit ended the answer before the upstream did.
     pub(crate) fn was_cut(&self) -> bool {
         self.limiter.has_ended()

@@ -21,10 +21,12 @@ use warp2api_proto::warp_chat::v1::{
 };
 use warp2api_proto::{opaque, value};
 use warp2api_rpc::context::CREDENTIAL;
+use warp2api_rpc::trace;
 use warp2api_rpc::{CallContext, Failure, GrpcEndpoint, HttpEndpoint, Live, MAX_MESSAGE_BYTES};
 
 use crate::arrange::arrange;
 use crate::config::{ChatConfig, Clocks};
+use crate::content::Asked;
 use crate::conversation;
 use crate::exchange::{self, About, Exchange, Feed, Watch, Wish};
 use crate::lease::{Lender, Wanted};
@@ -164,6 +166,9 @@ impl WarpChat for WarpChatService {
         let context = CallContext::from_metadata(request.metadata(), Instant::now());
         let chat = request.into_inner();
         let turns = self.turns.get();
+        let asked = Some(&chat).filter(|_| turns.config.trace_content && trace::is_recorded());
+        let asked = asked.map(Asked::of);
+        let remembers = asked.is_some();
         let exchange = self.begin(&turns, &context, About::chat(&chat));
         let prepared = self.prepare(&turns.config, chat).inspect_err(|failure| exchange.failed(failure))?;
         let Prepared { message, keeping, limiter, delivery, started } = prepared;
@@ -180,12 +185,13 @@ impl WarpChat for WarpChatService {
             let message = going_on.unwrap_or_else(|| message.clone());
             let started = Started { resumed, ..started.clone() };
             let chat = ChatProjection::new(Reducer::new(delivery, started), limiter);
+            let chat = if remembers { chat.remembering() } else { chat };
             let recorder =
                 keeping.as_ref().map(|keeping| keeping.recorder(credential.name, &message, resumed));
             let projection = KeptChat { chat, recorder: recorder.map(Box::new) };
             Sending { message, projection, resumed }
         };
-        let model = Model { name: &model, known: self.models.get(&model).is_some() };
+        let model = Model { name: &model, known: self.models.get(&model).is_some(), asked };
         let stream = turns.open(context, model, wanted, exchange, plan).await?;
         Ok(answered(stream))
     }
@@ -211,7 +217,7 @@ impl WarpChat for WarpChatService {
             let projection = WarpProjection::default();
             Sending { message: message.clone(), projection, resumed: false }
         };
-        let model = Model { name: &model, known: self.models.get(&model).is_some() };
+        let model = Model { name: &model, known: self.models.get(&model).is_some(), asked: None };
         let stream = turns.open(context, model, Wanted::default(), exchange, plan).await?;
         Ok(answered(stream))
     }

@@ -1,5 +1,5 @@
 //! What the caller of a turn was told, in numbers: what a watcher of exchanges gets to see of an answer whose text is
-//! not for him.
+//! not for him. The text only where the operator wants it in traces.
 
 use warp2api_proto::warp::multi_agent::v1::client_action::Action;
 use warp2api_proto::warp::multi_agent::v1::message::Message as Kind;
@@ -8,6 +8,7 @@ use warp2api_proto::warp::multi_agent::v1::{Message, ResponseEvent};
 use warp2api_proto::warp_chat::v1::FinishReason;
 use warp2api_proto::warp_chat::v1::stream_chat_response::{Event, Started, UsageReported};
 
+use crate::content::Said;
 use crate::warp::{finish, usage};
 
 /// What was told so far.
@@ -19,6 +20,8 @@ pub struct Told {
     pub(crate) tool_calls: u32,
     pub(crate) usage: Option<UsageReported>,
     pub(crate) finish_reason: FinishReason,
+    /// The answer itself, where the operator wants it in traces.
+    pub(crate) said: Option<Box<Said>>,
 }
 
 /// How the upstream introduced itself.
@@ -34,6 +37,9 @@ pub(crate) struct Begun {
 impl Told {
     /// Takes note of an event of a chat.
     pub(crate) fn chat(&mut self, event: &Event) {
+        if let Some(said) = &mut self.said {
+            said.hear(event);
+        }
         match event {
             Event::Started(started) => self.started = Some(begun(started)),
             Event::TextDelta(delta) => self.characters += characters(&delta.text),

@@ -1,5 +1,5 @@
 //! What a turn tells its trace: one span, and in it an event for each step, so that whoever looks at a slow or failed
-//! turn sees which credentials it had, how each fared, and what it waited for. The names stand here and nowhere else.
+//! turn sees which credentials it had, how each fared, and what it waited for.
 //!
 //! Nothing of it is secret: credentials are named by their ids, errors by their reasons.
 
@@ -15,6 +15,7 @@ use warp2api_proto::warp_chat::v1::FinishReason;
 use warp2api_rpc::reason::reason_name;
 use warp2api_rpc::{meter, semconv, trace};
 
+use crate::content::Asked;
 use crate::error::TurnError;
 use crate::tally::{Pace, Tally};
 use crate::told::Told;
@@ -22,48 +23,11 @@ use crate::told::Told;
 /// The span of a turn, from the call to the end of its stream. Has [`REQUEST_ID`].
 pub const TURN: &str = "turn";
 
-/// A credential was leased. Has [`ATTEMPT`], [`CREDENTIAL_ID`], [`CREDENTIAL_TIER`], [`WAIT_MS`], [`PROBE`].
-pub const LEASED: &str = "leased";
-/// The pool had none. Has [`ATTEMPT`], [`ERROR_REASON`], [`WAIT_MS`].
-pub const NOT_LEASED: &str = "not leased";
-/// A lease was given back. Has [`CREDENTIAL_ID`], [`OUTCOME`].
-pub const GIVEN_BACK: &str = "given back";
-/// The same credential is tried again after a pause. Has [`ATTEMPT`], [`ERROR_REASON`], [`WAIT_MS`].
-pub const RETRIED: &str = "retried";
-/// The conversation is begun anew, as the upstream does not know it any more. Has [`ATTEMPT`], [`ERROR_REASON`].
-pub const BEGUN_ANEW: &str = "begun anew";
-/// The same credential is leased again with a new access token, as the old one was refused. Has [`ATTEMPT`],
-/// [`ERROR_REASON`].
-pub const REFRESHED: &str = "refreshed";
-/// Another credential is to serve. Has [`ATTEMPT`], [`ERROR_REASON`].
-pub const FAILED_OVER: &str = "failed over";
-/// There is something to show to the caller: from here on nothing is repeated. Has [`ATTEMPT`], [`WAIT_MS`].
-pub const FIRST_EVENT: &str = "first event";
-/// The turn ended well.
-pub const FINISHED: &str = "finished";
-/// The turn ended with an error. Has [`ERROR_REASON`].
-pub const FAILED: &str = "failed";
-/// The caller left before the end.
-pub const CANCELLED: &str = "cancelled";
-
-/// The id by which the caller's request is known everywhere.
-pub const REQUEST_ID: &str = "request.id";
-/// The id of its trace.
-pub const TRACE_ID: &str = "trace.id";
-/// Which sending of the turn it is about, from 1.
-pub const ATTEMPT: &str = "attempt";
-/// The id of the credential.
-pub const CREDENTIAL_ID: &str = "credential.id";
-/// Its tier: `personal`, `shared` or `anonymous`.
-pub const CREDENTIAL_TIER: &str = "credential.tier";
-/// Whether the lease tries a credential, or the upstream, that had failed.
-pub const PROBE: &str = "probe";
-/// How the credential fared, as the pool is told: a `CredentialOutcome` without its prefix.
-pub const OUTCOME: &str = "outcome";
-/// The reason of the error: an `ErrorReason` without its prefix.
-pub const ERROR_REASON: &str = "error.reason";
-/// How long it was waited for that, in milliseconds: for the lease, before the next attempt, since the turn began.
-pub const WAIT_MS: &str = "wait_ms";
+pub use warp2api_rpc::trace::names::{
+    ATTEMPT, BEGUN_ANEW, CANCELLED, CREDENTIAL_ID, CREDENTIAL_TIER, ERROR_REASON, FAILED, FAILED_OVER,
+    FINISHED, FIRST_EVENT, GIVEN_BACK, LEASED, NOT_LEASED, OUTCOME, PROBE, REFRESHED, RETRIED,
+    RETRY_AFTER_MS, TURN_REQUEST_ID as REQUEST_ID, TURN_TRACE_ID as TRACE_ID, WAIT_MS,
+};
 
 /// Who answers.
 const PROVIDER: &str = "warp";
@@ -211,6 +175,21 @@ impl Trail {
         trace::end(&self.span);
     }
 
+    /// Tells what was asked.
+    pub(crate) fn asked(&self, asked: Asked) {
+        if let Some(instructions) = asked.instructions {
+            self.span.set_attribute(semconv::GEN_AI_SYSTEM_INSTRUCTIONS, instructions);
+        }
+        self.span.set_attribute(semconv::GEN_AI_INPUT_MESSAGES, asked.messages);
+    }
+
+    /// Tells what was answered, where it was kept for that. `reason` says why it ended.
+    pub(crate) fn said(&self, told: &Told, reason: &str) {
+        if let Some(said) = &told.said {
+            self.span.set_attribute(semconv::GEN_AI_OUTPUT_MESSAGES, said.messages(reason));
+        }
+    }
+
     fn describe(&self, told: &Told) {
         let span = &self.span;
         let reason = match told.finish_reason {
@@ -218,6 +197,8 @@ impl Trail {
             FinishReason::ToolCalls => "tool_calls",
             FinishReason::Stop | FinishReason::Unspecified => "stop",
         };
+        // The convention has its own word for the parts of messages.
+        self.said(told, if reason == "tool_calls" { "tool_call" } else { reason });
         let reasons = Value::Array(Array::String(vec![reason.into()]));
         span.set_attribute(semconv::GEN_AI_RESPONSE_FINISH_REASONS, reasons);
         if let Some(begun) = &told.started {
@@ -304,13 +285,19 @@ impl Drop for Sent {
 }
 
 /// Tells the span of a turn that a lease of it was given back.
-pub(crate) fn given_back(span: &Span, lease: &Lease, outcome: CredentialOutcome) {
+pub(crate) fn given_back(
+    span: &Span,
+    lease: &Lease,
+    outcome: CredentialOutcome,
+    retry_after: Option<Duration>,
+) {
     let name = outcome.as_str_name();
     tracing::event!(
         parent: span,
         Level::DEBUG,
         { CREDENTIAL_ID } = id_of(lease),
         { OUTCOME } = name.strip_prefix("CREDENTIAL_OUTCOME_").unwrap_or(name),
+        { RETRY_AFTER_MS } = retry_after.map(millis),
         message = GIVEN_BACK
     );
 }

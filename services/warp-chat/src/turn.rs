@@ -22,6 +22,7 @@ use warp2api_rpc::{CallContext, Failure};
 
 use crate::attempt::Attempt;
 use crate::config::{ChatConfig, after};
+use crate::content::Asked;
 use crate::error::{Retry, TurnError};
 use crate::exchange::{Exchange, Observer};
 use crate::lease::{LeaseGuard, Lender, Terms, Wanted};
@@ -52,13 +53,15 @@ pub(crate) struct OnCredential<'a> {
     pub(crate) afresh: bool,
 }
 
-/// The model of a turn.
-#[derive(Debug, Clone, Copy)]
+/// The model of a turn, and what it is asked.
+#[derive(Debug, Clone)]
 pub(crate) struct Model<'a> {
     /// What it is called.
     pub(crate) name: &'a str,
     /// Whether it is one that is known here.
     pub(crate) known: bool,
+    /// The conversation, where the operator wants it in traces.
+    pub(crate) asked: Option<Asked>,
 }
 
 /// What an attempt sends, and how its answer is seen.
@@ -87,6 +90,9 @@ impl Turns {
             model: model.name,
             known: model.known,
         });
+        if let Some(asked) = model.asked {
+            trail.asked(asked);
+        }
         let span = trail.span().clone();
         let opened = self.attempts(&context, wanted, &exchange, plan, &mut trail).instrument(span).await;
         match opened {
@@ -269,6 +275,7 @@ impl<P: Projection> Drop for TurnStream<P> {
     fn drop(&mut self) {
         if let Some(attempt) = &self.attempt {
             self.trail.paced(attempt.pace());
+            self.trail.said(attempt.told(), "error");
         }
     }
 }
@@ -292,8 +299,9 @@ impl<P: Projection> Stream for TurnStream<P> {
         };
         this.trail.paced(attempt.pace());
         this.sent.end(ended.as_ref().map(|error| error.reason));
-        if ended.is_none() {
-            this.trail.finished(attempt.told());
+        match &ended {
+            None => this.trail.finished(attempt.told()),
+            Some(_) => this.trail.said(attempt.told(), "error"),
         }
         this.attempt = None;
         Poll::Ready(match ended {

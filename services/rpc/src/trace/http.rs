@@ -12,6 +12,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use opentelemetry::trace::TraceContextExt as _;
+use opentelemetry::{Array, Value};
 use tokio::time::Instant;
 use tracing::{Instrument as _, Level, Span};
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
@@ -64,6 +65,12 @@ pub async fn watch(mut request: Request, next: Next) -> Response {
     entry.status = response.status();
     if let Some(reason) = response.extensions().get::<ErrorReason>() {
         entry.notes.note(|noted| noted.reason = Some(*reason));
+    }
+    if !entry.span.is_disabled()
+        && let Some(wait) = text(response.headers(), &http::header::RETRY_AFTER)
+    {
+        let wait = Value::Array(Array::String(vec![wait.into()]));
+        entry.span.set_attribute(semconv::HTTP_RESPONSE_HEADER_RETRY_AFTER, wait);
     }
     if let Some(parent) = parent {
         response.headers_mut().insert(&TRACEPARENT, parent);

@@ -19,14 +19,17 @@ pub(super) struct Target {
     /// May hold keys: never shown.
     pub(super) headers: HashMap<String, String>,
     pub(super) timeout: Duration,
+    /// The file of the CAs that the collector's certificate must come from, in PEM.
+    pub(super) certificate: Option<String>,
+    pub(super) gzip: bool,
 }
 
 impl std::fmt::Debug for Target {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { protocol, url, headers, timeout } = self;
+        let Self { protocol, url, headers, timeout, certificate, gzip } = self;
         let mut shown = f.debug_struct("Target");
         shown.field("protocol", protocol).field("url", url).field("headers", &headers.len());
-        shown.field("timeout", timeout).finish()
+        shown.field("timeout", timeout).field("certificate", certificate).field("gzip", gzip).finish()
     }
 }
 
@@ -48,6 +51,7 @@ pub(super) struct Options {
     pub(super) queue: usize,
     pub(super) batch: usize,
     pub(super) delay: Duration,
+    pub(super) export_timeout: Duration,
     pub(super) metric_interval: Duration,
 }
 
@@ -64,21 +68,30 @@ impl Options {
             endpoint: &settings.otel_exporter_otlp_metrics_endpoint,
             path: "/v1/metrics",
         };
-        let queue = number(&settings.otel_bsp_max_queue_size, "OTEL_BSP_MAX_QUEUE_SIZE", 2048)?;
-        let batch = number(&settings.otel_bsp_max_export_batch_size, "OTEL_BSP_MAX_EXPORT_BATCH_SIZE", 512)?;
+        let queue = count(&settings.otel_bsp_max_queue_size, "OTEL_BSP_MAX_QUEUE_SIZE", 2048)?;
+        let batch = count(&settings.otel_bsp_max_export_batch_size, "OTEL_BSP_MAX_EXPORT_BATCH_SIZE", 512)?;
+        let mut attributes = pairs(&settings.otel_resource_attributes, "OTEL_RESOURCE_ATTRIBUTES")?;
+        let named = attributes.iter().position(|(key, _)| key == "service.name");
+        let named = named.map(|index| attributes.swap_remove(index).1);
         Ok(Self {
             traces: if off { None } else { traces.target(settings)? },
             metrics: if off { None } else { metrics.target(settings)? },
-            service_name: settings.otel_service_name.clone().unwrap_or_else(|| "warp2api".to_owned()),
-            attributes: pairs(&settings.otel_resource_attributes, "OTEL_RESOURCE_ATTRIBUTES")?
-                .into_iter()
-                .map(|(key, value)| KeyValue::new(key, value))
-                .collect(),
+            service_name: settings
+                .otel_service_name
+                .clone()
+                .or(named)
+                .unwrap_or_else(|| "warp2api".to_owned()),
+            attributes: attributes.into_iter().map(|(key, value)| KeyValue::new(key, value)).collect(),
             sampler: sampler(settings)?,
-            queue: queue.clamp(1, 1 << 20),
-            batch: batch.clamp(1, queue.max(1)),
+            queue,
+            batch: batch.min(queue),
             delay: millis(&settings.otel_bsp_schedule_delay, "OTEL_BSP_SCHEDULE_DELAY", 5000)?,
-            metric_interval: millis(
+            export_timeout: some_millis(
+                &settings.otel_bsp_export_timeout,
+                "OTEL_BSP_EXPORT_TIMEOUT",
+                30_000,
+            )?,
+            metric_interval: some_millis(
                 &settings.otel_metric_export_interval,
                 "OTEL_METRIC_EXPORT_INTERVAL",
                 60_000,
@@ -132,14 +145,38 @@ impl Signal<'_> {
         };
         check_url(&url, protocol)?;
         let headers = pairs(&settings.otel_exporter_otlp_headers, "OTEL_EXPORTER_OTLP_HEADERS")?;
-        let timeout = millis(&settings.otel_exporter_otlp_timeout, "OTEL_EXPORTER_OTLP_TIMEOUT", 10_000)?;
-        Ok(Some(Target { protocol, url, headers: headers.into_iter().collect(), timeout }))
+        let timeout =
+            some_millis(&settings.otel_exporter_otlp_timeout, "OTEL_EXPORTER_OTLP_TIMEOUT", 10_000)?;
+        let certificate = settings.otel_exporter_otlp_certificate.clone();
+        if certificate.is_some() && !url.starts_with("https:") {
+            let name = "otel_exporter_otlp_certificate (OTEL_EXPORTER_OTLP_CERTIFICATE)";
+            return Err(format!("{name}: is for a collector at an https address, and this one is not"));
+        }
+        let gzip = gzip(settings, protocol)?;
+        Ok(Some(Target { protocol, url, headers: headers.into_iter().collect(), timeout, certificate, gzip }))
+    }
+}
+
+fn gzip(settings: &Settings, protocol: Protocol) -> Result<bool, String> {
+    let name = "otel_exporter_otlp_compression (OTEL_EXPORTER_OTLP_COMPRESSION)";
+    match (settings.otel_exporter_otlp_compression.as_deref(), protocol) {
+        (None | Some("none"), _) => Ok(false),
+        (Some("gzip"), Protocol::Http) => Ok(true),
+        (Some("gzip"), Protocol::Grpc) => {
+            Err(format!("{name}: `gzip` goes over `http/protobuf` only; set OTEL_EXPORTER_OTLP_PROTOCOL"))
+        }
+        (Some(other), _) => Err(format!("{name}: `{other}` is none of `gzip`, `none`")),
     }
 }
 
 fn check_url(url: &str, protocol: Protocol) -> Result<(), String> {
     let name = "otel_exporter_otlp_endpoint (OTEL_EXPORTER_OTLP_ENDPOINT)";
     let uri: Option<http::Uri> = url.parse().ok();
+    let authority = uri.as_ref().and_then(http::Uri::authority);
+    if authority.is_some_and(|authority| authority.as_str().contains('@')) {
+        // Addresses are shown.
+        return Err(format!("{name}: must not hold a password; OTEL_EXPORTER_OTLP_HEADERS can"));
+    }
     let scheme = uri.as_ref().filter(|uri| uri.host().is_some()).and_then(http::Uri::scheme_str);
     match (scheme, protocol) {
         (Some("http"), _) | (Some("https"), Protocol::Http) => Ok(()),
@@ -187,10 +224,13 @@ fn pairs(written: &Option<String>, name: &str) -> Result<Vec<(String, String)>, 
         .collect()
 }
 
-fn number(written: &Option<String>, name: &str, default: usize) -> Result<usize, String> {
-    written.as_deref().map_or(Ok(default), |text| {
-        text.parse().map_err(|_| format!("{name}: `{text}` is not a whole number"))
-    })
+/// Of spans: some, and not so many that the room for them matters.
+fn count(written: &Option<String>, name: &str, default: usize) -> Result<usize, String> {
+    let number = written.as_deref().map_or(Ok(default), str::parse);
+    match number {
+        Ok(number @ 1..=65_536) => Ok(number),
+        _ => Err(format!("{name}: wants a whole number from 1 to 65536")),
+    }
 }
 
 fn millis(written: &Option<String>, name: &str, default: u32) -> Result<Duration, String> {
@@ -198,6 +238,14 @@ fn millis(written: &Option<String>, name: &str, default: u32) -> Result<Duration
         text.parse().map_err(|_| format!("{name}: `{text}` is not a number of milliseconds"))
     });
     millis.map(|millis| Duration::from_millis(millis.into()))
+}
+
+/// The same, and not none.
+fn some_millis(written: &Option<String>, name: &str, default: u32) -> Result<Duration, String> {
+    match millis(written, name, default)? {
+        Duration::ZERO => Err(format!("{name}: wants a number of milliseconds above 0")),
+        time => Ok(time),
+    }
 }
 
 fn flag(written: Option<&str>) -> bool {
@@ -252,6 +300,28 @@ mod tests {
             (&[("OTEL_EXPORTER_OTLP_ENDPOINT", "c:4318")], "OTEL_EXPORTER_OTLP_ENDPOINT"),
             (&[ENDPOINT, ("OTEL_EXPORTER_OTLP_HEADERS", "planted")], "OTEL_EXPORTER_OTLP_HEADERS"),
             (&[("OTEL_BSP_MAX_QUEUE_SIZE", "many")], "OTEL_BSP_MAX_QUEUE_SIZE"),
+            (&[("OTEL_BSP_MAX_QUEUE_SIZE", "0")], "OTEL_BSP_MAX_QUEUE_SIZE"),
+            (&[("OTEL_BSP_MAX_QUEUE_SIZE", "1000000")], "OTEL_BSP_MAX_QUEUE_SIZE"),
+            (&[("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "-1")], "OTEL_BSP_MAX_EXPORT_BATCH_SIZE"),
+            (&[("OTEL_BSP_SCHEDULE_DELAY", "soon")], "OTEL_BSP_SCHEDULE_DELAY"),
+            (&[("OTEL_BSP_EXPORT_TIMEOUT", "0")], "OTEL_BSP_EXPORT_TIMEOUT"),
+            (&[ENDPOINT, ("OTEL_EXPORTER_OTLP_TIMEOUT", "0")], "OTEL_EXPORTER_OTLP_TIMEOUT"),
+            (&[ENDPOINT, ("OTEL_EXPORTER_OTLP_COMPRESSION", "zip")], "OTEL_EXPORTER_OTLP_COMPRESSION"),
+            (
+                &[
+                    ENDPOINT,
+                    ("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip"),
+                    ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"),
+                ],
+                "OTEL_EXPORTER_OTLP_PROTOCOL",
+            ),
+            (&[ENDPOINT, ("OTEL_EXPORTER_OTLP_CERTIFICATE", "/ca.pem")], "OTEL_EXPORTER_OTLP_CERTIFICATE"),
+            (&[("OTEL_EXPORTER_OTLP_ENDPOINT", "http://me:planted@c:4318")], "OTEL_EXPORTER_OTLP_HEADERS"),
+            (
+                &[("OTEL_EXPORTER_OTLP_ENDPOINT", "https://c:4317"), ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")],
+                "OTEL_EXPORTER_OTLP_PROTOCOL",
+            ),
+            (&[("OTEL_RESOURCE_ATTRIBUTES", "planted")], "OTEL_RESOURCE_ATTRIBUTES"),
         ] {
             let error = read(pairs).unwrap_err();
             assert!(error.contains(named) && !error.contains("planted"), "{error}");
@@ -259,5 +329,42 @@ mod tests {
         let options = read(&[ENDPOINT, ("OTEL_EXPORTER_OTLP_HEADERS", "key=planted%20one")]).unwrap();
         assert_eq!(options.traces.as_ref().unwrap().headers["key"], "planted one");
         assert!(!format!("{options:?}").contains("planted"));
+    }
+
+    #[test]
+    fn every_sampler_of_the_standard_is_understood() {
+        let parent_based = |sampler| Sampler::ParentBased(Box::new(sampler));
+        for (name, argument, expected) in [
+            (None, None, parent_based(Sampler::AlwaysOn)),
+            (Some("always_on"), None, Sampler::AlwaysOn),
+            (Some("always_off"), None, Sampler::AlwaysOff),
+            (Some("traceidratio"), Some("0.25"), Sampler::TraceIdRatioBased(0.25)),
+            (Some("traceidratio"), None, Sampler::TraceIdRatioBased(1.0)),
+            (Some("parentbased_always_on"), None, parent_based(Sampler::AlwaysOn)),
+            (Some("parentbased_always_off"), None, parent_based(Sampler::AlwaysOff)),
+            (Some("parentbased_traceidratio"), Some("0"), parent_based(Sampler::TraceIdRatioBased(0.0))),
+        ] {
+            let name = name.map(|name| ("OTEL_TRACES_SAMPLER", name));
+            let argument = argument.map(|argument| ("OTEL_TRACES_SAMPLER_ARG", argument));
+            let pairs: Vec<_> = name.into_iter().chain(argument).collect();
+            assert_eq!(format!("{:?}", read(&pairs).unwrap().sampler), format!("{expected:?}"), "{pairs:?}");
+        }
+    }
+
+    #[test]
+    fn a_service_is_called_what_was_said_most_clearly() {
+        const ATTRIBUTES: (&str, &str) = ("OTEL_RESOURCE_ATTRIBUTES", "service.name=a,team=b%20c");
+        for (pairs, expected) in
+            [(&[][..], "warp2api"), (&[ATTRIBUTES], "a"), (&[ATTRIBUTES, ("OTEL_SERVICE_NAME", "d")], "d")]
+        {
+            let options = read(pairs).unwrap();
+            assert_eq!(options.service_name, expected, "{pairs:?}");
+            let team = options.attributes.iter().find(|pair| pair.key.as_str() == "team");
+            assert_eq!(
+                team.map(|pair| pair.value.to_string()),
+                (!pairs.is_empty()).then(|| "b c".to_owned())
+            );
+            assert!(!options.attributes.iter().any(|pair| pair.key.as_str() == "service.name"));
+        }
     }
 }

@@ -2,12 +2,21 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::sync::{Arc, Mutex};
+use std::io::Read as _;
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use axum::body::Bytes;
 use axum::extract::State;
+use axum::http::header::CONTENT_ENCODING;
+use axum::http::{HeaderMap, StatusCode};
 use axum::routing::post;
+use opentelemetry_proto::tonic::collector::metrics::v1::metrics_service_server::{
+    MetricsService, MetricsServiceServer,
+};
+use opentelemetry_proto::tonic::collector::metrics::v1::{
+    ExportMetricsServiceRequest, ExportMetricsServiceResponse,
+};
 use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{
     TraceService, TraceServiceServer,
 };
@@ -30,17 +39,55 @@ pub(crate) struct Collector {
     end: CancellationToken,
 }
 
-/// Spans, each with the service it is of.
-#[derive(Clone, Default)]
-struct Received(Arc<Mutex<Vec<(String, Span)>>>);
+/// How a collector behaves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Manner {
+    /// It takes what comes.
+    Takes,
+    /// It answers with this status.
+    Refuses(u16),
+    /// It takes connections and never answers.
+    Sleeps,
+}
+
+/// What came, and how the collector behaves.
+#[derive(Clone)]
+struct Received(Arc<Mutex<Books>>);
+
+struct Books {
+    manner: Manner,
+    /// Spans, each with the service it is of.
+    spans: Vec<(String, Span)>,
+    metrics: Vec<ExportMetricsServiceRequest>,
+    /// The heads of requests over HTTP.
+    heads: Vec<HeaderMap>,
+}
 
 impl Received {
+    fn books(&self) -> MutexGuard<'_, Books> {
+        self.0.lock().unwrap()
+    }
+
     fn take(&self, request: ExportTraceServiceRequest) {
         for of_service in request.resource_spans {
             let resource = of_service.resource.unwrap_or_default();
             let service = attribute(&resource.attributes, "service.name");
             let spans = of_service.scope_spans.into_iter().flat_map(|scope| scope.spans);
-            self.0.lock().unwrap().extend(spans.map(|span| (service.clone(), span)));
+            self.books().spans.extend(spans.map(|span| (service.clone(), span)));
+        }
+    }
+
+    /// Takes note of a request, and behaves.
+    async fn behave(&self, head: HeaderMap) -> Result<(), u16> {
+        let manner = {
+            let mut books = self.books();
+            books.heads.push(head);
+            books.manner
+        };
+        match manner {
+            Manner::Takes => Ok(()),
+            Manner::Refuses(status) => Err(status),
+            Manner::Sleeps => std::future::pending().await,
         }
     }
 }
@@ -51,30 +98,94 @@ impl TraceService for Received {
         &self,
         request: Request<ExportTraceServiceRequest>,
     ) -> Result<Response<ExportTraceServiceResponse>, Status> {
+        let head = request.metadata().clone().into_headers();
+        self.behave(head).await.map_err(|_| Status::unavailable("not now"))?;
         self.take(request.into_inner());
         Ok(Response::new(ExportTraceServiceResponse::default()))
     }
 }
 
-async fn over_http(State(received): State<Received>, body: Bytes) -> Vec<u8> {
+#[tonic::async_trait]
+impl MetricsService for Received {
+    async fn export(
+        &self,
+        request: Request<ExportMetricsServiceRequest>,
+    ) -> Result<Response<ExportMetricsServiceResponse>, Status> {
+        self.books().metrics.push(request.into_inner());
+        Ok(Response::new(ExportMetricsServiceResponse::default()))
+    }
+}
+
+/// The body of a request, decompressed.
+fn read(head: &HeaderMap, body: Bytes) -> Bytes {
+    if head.get(CONTENT_ENCODING).is_none() {
+        return body;
+    }
+    assert_eq!(head[CONTENT_ENCODING], "gzip");
+    let mut read = Vec::new();
+    flate2::read::GzDecoder::new(&body[..]).read_to_end(&mut read).unwrap();
+    read.into()
+}
+
+async fn over_http(
+    State(received): State<Received>,
+    head: HeaderMap,
+    body: Bytes,
+) -> Result<Vec<u8>, StatusCode> {
+    let body = read(&head, body);
+    received.behave(head).await.map_err(|status| StatusCode::from_u16(status).unwrap())?;
     received.take(ExportTraceServiceRequest::decode(body).unwrap());
-    ExportTraceServiceResponse::default().encode_to_vec()
+    Ok(ExportTraceServiceResponse::default().encode_to_vec())
+}
+
+async fn metrics_over_http(State(received): State<Received>, head: HeaderMap, body: Bytes) -> Vec<u8> {
+    let metrics = ExportMetricsServiceRequest::decode(read(&head, body)).unwrap();
+    received.books().metrics.push(metrics);
+    ExportMetricsServiceResponse::default().encode_to_vec()
 }
 
 impl Collector {
     pub(crate) async fn start() -> Self {
-        let received = Received::default();
+        Self::that(Manner::Takes).await
+    }
+
+    pub(crate) async fn that(manner: Manner) -> Self {
+        let books = Books { manner, spans: Vec::new(), metrics: Vec::new(), heads: Vec::new() };
+        let received = Received(Arc::new(Mutex::new(books)));
         let grpc = tonic::service::Routes::new(TraceServiceServer::new(received.clone()))
+            .add_service(MetricsServiceServer::new(received.clone()))
             .prepare()
             .into_axum_router();
-        let http = axum::Router::new().route("/v1/traces", post(over_http)).with_state(received.clone());
+        let http = axum::Router::new()
+            .route("/v1/traces", post(over_http))
+            .route("/v1/metrics", post(metrics_over_http))
+            .with_state(received.clone());
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let end = CancellationToken::new();
-        let serving =
-            axum::serve(listener, http.merge(grpc)).with_graceful_shutdown(end.clone().cancelled_owned());
-        tokio_util::task::TaskTracker::new().spawn(async move { serving.await.unwrap() });
+        let serving = async move { axum::serve(listener, http.merge(grpc)).await.unwrap() };
+        tokio_util::task::TaskTracker::new().spawn(end.clone().run_until_cancelled_owned(serving));
         Self { received, url, end }
+    }
+
+    /// Has it behave otherwise from now on.
+    pub(crate) fn turns(&self, manner: Manner) {
+        self.received.books().manner = manner;
+    }
+
+    /// How many requests came over HTTP or gRPC.
+    pub(crate) fn requests(&self) -> usize {
+        self.received.books().heads.len()
+    }
+
+    /// Whether a request came with such a header.
+    pub(crate) fn saw(&self, name: &str, value: &str) -> bool {
+        self.received.books().heads.iter().any(|head| head.get(name).is_some_and(|found| found == value))
+    }
+
+    /// Every span that came, of every trace.
+    pub(crate) fn all(&self) -> Vec<(String, Span)> {
+        self.received.books().spans.clone()
     }
 
     /// The settings with which a process sends its traces here under a name.
@@ -92,7 +203,7 @@ impl Collector {
     pub(crate) fn spans(&self, trace_id: &str, count: usize) -> Vec<(String, Span)> {
         let end = Instant::now() + PATIENCE;
         loop {
-            let all = self.received.0.lock().unwrap().clone();
+            let all = self.all();
             let mut spans: Vec<_> =
                 all.into_iter().filter(|(_, span)| hex(&span.trace_id) == trace_id).collect();
             if spans.len() >= count {
@@ -106,7 +217,8 @@ impl Collector {
 
     /// Everything that came, to be searched.
     pub(crate) fn everything(&self) -> String {
-        format!("{:?}", self.received.0.lock().unwrap())
+        let books = self.received.books();
+        format!("{:?} {:?}", books.spans, books.metrics)
     }
 }
 

@@ -5,6 +5,8 @@
 mod banner;
 mod collector;
 mod embedded;
+#[cfg(unix)]
+mod export;
 mod keys;
 #[cfg(unix)]
 mod kills;
@@ -19,6 +21,8 @@ mod program;
 mod proxy;
 mod reload;
 mod replicas;
+#[cfg(unix)]
+mod sampling;
 mod settings;
 #[cfg(unix)]
 mod stop;

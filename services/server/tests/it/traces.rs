@@ -11,7 +11,7 @@ use crate::program::{PATIENCE, Program};
 const PROMPT: &str = "planted-prompt";
 
 /// The processes of a house whose upstream is at `url`.
-fn house(collector: &Collector, url: &str, keys: &[(&str, &str)], protocol: &str) -> [Program; 3] {
+pub(crate) fn house(collector: &Collector, url: &str, keys: &[(&str, &str)], protocol: &str) -> [Program; 3] {
     let with = |name, more: &[(&'static str, &str)]| -> Vec<(String, String)> {
         let settings = collector.settings(name, protocol);
         settings.iter().chain(more).map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
@@ -81,7 +81,7 @@ async fn attempts_and_leases_of_a_failover_are_in_the_trace_and_nothing_of_it_re
     let answer = gateway.chat(PROMPT);
 
     assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
-    let spans = collector.spans(&trace_of(&answer), 14);
+    let spans = collector.spans(&trace_of(&answer), 16);
     assert_eq!(tree(&spans), include_str!("traces/failover.txt"));
     for received in upstream.simulator.record().chats() {
         let sent = format!("{received:?}").to_lowercase();

@@ -15,6 +15,7 @@ use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tracing::Span;
 
 use crate::audit::AuditEvent;
 use crate::clock::Clock;
@@ -82,6 +83,8 @@ pub(crate) type Verdict = Box<dyn FnOnce(Result<(), Error>) + Send>;
 struct Operation<F, T> {
     operation: F,
     answer: oneshot::Sender<Result<T, Error>>,
+    /// The call's, which is told what came of it.
+    span: Span,
 }
 
 impl<T: Send + 'static, F: FnOnce(&mut Open<'_>) -> T + Send> Job for Operation<F, T> {
@@ -90,8 +93,8 @@ impl<T: Send + 'static, F: FnOnce(&mut Open<'_>) -> T + Send> Job for Operation<
     }
 
     fn run(self: Box<Self>, open: &mut Open<'_>) -> Verdict {
-        let Self { operation, answer } = *self;
-        let result = operation(open);
+        let Self { operation, answer, span } = *self;
+        let result = span.in_scope(|| operation(open));
         Box::new(move |stored| drop(answer.send(stored.map(|()| result))))
     }
 
@@ -107,7 +110,7 @@ impl Shared {
         operation: impl FnOnce(&mut Open<'_>) -> T + Send + 'static,
     ) -> Result<T, Error> {
         let (answer, result) = oneshot::channel();
-        let job = Box::new(Operation { operation, answer });
+        let job = Box::new(Operation { operation, answer, span: Span::current() });
         self.jobs.try_send(job).map_err(|_| Error::StoreUnavailable { retry_after: replica::RETRY })?;
         result.await.unwrap_or(Err(Error::StoreUnavailable { retry_after: replica::RETRY }))
     }
