@@ -72,6 +72,14 @@ pub fn start(settings: &Settings) -> Result<Telemetry, String> {
     Ok(Telemetry { traces, metrics })
 }
 
+/// Starts logs alone: what a command does for a moment is in nobody's traces.
+///
+/// # Errors
+/// When a setting cannot be understood, or this was done before.
+pub fn start_log(settings: &Settings) -> Result<(), String> {
+    tracing_subscriber::registry().with(log::layer(settings)?).try_init().map_err(|error| error.to_string())
+}
+
 /// Whether [`start`] will understand the settings.
 ///
 /// # Errors

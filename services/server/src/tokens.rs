@@ -57,7 +57,7 @@ fn perform(
         // What the pool tells its log is no answer to a command.
         settings.log.get_or_insert_with(|| "warn".to_owned());
     }
-    telemetry::start(&settings).map_err(Failure::Usage)?;
+    telemetry::start_log(&settings).map_err(Failure::Usage)?;
     let prepared = run::prepare(&args.command)?;
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Failure::Runtime)?;

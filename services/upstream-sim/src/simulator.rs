@@ -206,6 +206,11 @@ impl Simulator {
         self.state().scenarios.len()
     }
 
+    /// Forgets the scenarios that are queued.
+    pub fn clear_queue(&self) {
+        self.state().scenarios.clear();
+    }
+
     /// Answers the next exchange of a refresh token with this scenario. Scenarios queue up.
     pub fn enqueue_exchange(&self, scenario: ExchangeScenario) {
         self.state().exchanges.push_back(scenario);

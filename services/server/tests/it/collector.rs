@@ -215,6 +215,12 @@ impl Collector {
         }
     }
 
+    /// Everything that came, to be searched: spans, and metrics.
+    pub(crate) fn told(&self) -> (String, String) {
+        let books = self.received.books();
+        (format!("{:?}", books.spans), format!("{:?}", books.metrics))
+    }
+
     /// Everything that came, to be searched.
     pub(crate) fn everything(&self) -> String {
         let books = self.received.books();

@@ -12,6 +12,8 @@ mod keys;
 mod kills;
 mod operate;
 mod parts;
+#[cfg(unix)]
+mod planted;
 mod pool_client;
 mod ports;
 #[path = "../../../token-pool/tests/it/postgres.rs"]
@@ -30,4 +32,6 @@ mod stop;
 mod survival;
 mod tokens;
 mod tools;
+#[cfg(unix)]
+mod trace_tables;
 mod traces;

@@ -5,6 +5,7 @@ use crate::credential::CredentialId;
 use crate::error::Error;
 use crate::open::Open;
 use crate::state::{Event, Phase};
+use crate::trail;
 use crate::view::CredentialView;
 
 const MAX_REASON_CHARS: usize = 200;
@@ -72,11 +73,13 @@ impl Operator {
         let (id, actor) = (id.clone(), self.actor.clone());
         self.pool
             .decide_durably(move |open| {
+                let now = open.wall;
+                let before = open.entry(&id).map(|entry| entry.state.phase_at(now));
                 let Some(detail) = change(open, &id)? else { return open.view(&id) };
                 open.inner.endpoints.forget(&id);
-                let now = open.wall;
-                if let Some(entry) = open.entry(&id) {
+                if let Some((entry, before)) = open.entry(&id).zip(before) {
                     entry.facts.touch(now);
+                    trail::stands(entry, before, now);
                 }
                 let view = open.view(&id)?;
                 let name = view.display_name.as_str();
