@@ -19,7 +19,7 @@ mod tests_tidy;
 mod tests_vectors;
 pub mod value;
 
-/// The encoded `FileDescriptorSet` of every file in `proto/`, with comments and options.
+/// The encoded `FileDescriptorSet` of every file in `proto/`, with options; comments are in [`descriptors`].
 pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
 
 /// The `domain` of every `google.rpc.ErrorInfo` that Warp2Api sends.

@@ -53,9 +53,7 @@ fn a_method_has_a_rest_route_or_says_why_not() {
     let http = pool().get_extension_by_name("google.api.http").unwrap();
     for method in our_methods() {
         let file = method.parent_file();
-        let info = file.file_descriptor_proto().source_code_info.as_ref().unwrap();
-        let comment = info.location.iter().find(|location| location.path == method.path());
-        let comment = comment.map_or("", |location| location.leading_comments());
+        let comment = crate::descriptors::comment(file.name(), method.path());
         let words: Vec<_> = comment.split_whitespace().collect();
         let without = words.join(" ").contains("no REST route");
         assert_ne!(method.options().has_extension(&http), without, "{}", method.full_name());
@@ -106,10 +104,7 @@ fn of_enum(enumeration: &EnumDescriptor, found: &mut Vec<(String, Vec<i32>)>) {
 }
 
 fn has_comment(file: &FileDescriptorProto, path: &[i32]) -> bool {
-    let info = file.source_code_info.as_ref().expect("the descriptors carry source information");
-    info.location
-        .iter()
-        .any(|location| location.path == path && !location.leading_comments().trim().is_empty())
+    !crate::descriptors::comment(file.name(), path).trim().is_empty()
 }
 
 fn our_methods() -> Vec<MethodDescriptor> {

@@ -7,9 +7,8 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use prost_reflect::DescriptorPool;
 use serde_json::Value;
-use warp2api_proto::FILE_DESCRIPTOR_SET;
+use warp2api_proto::descriptors;
 use warp2api_rpc::trace::names;
 use warp2api_server::settings::{RELOADED, TABLE};
 
@@ -214,25 +213,13 @@ const HOW: &str =
     "<!-- Made by `W2A_UPDATE_DOCS=1 cargo test -p warp2api-integration-tests --test it tidy`. -->";
 
 fn errors() -> String {
-    let pool = DescriptorPool::decode(FILE_DESCRIPTOR_SET).unwrap();
-    let reasons = pool.get_enum_by_name("warp2api.error.v1.ErrorReason").unwrap();
+    let reasons = descriptors::pool().get_enum_by_name("warp2api.error.v1.ErrorReason").unwrap();
     let file = reasons.parent_file();
-    let comments: BTreeMap<String, String> = file
-        .file_descriptor_proto()
-        .source_code_info
-        .iter()
-        .flat_map(|info| &info.location)
-        .filter_map(|location| match location.path[..] {
-            [5, 0, 2, index] => {
-                let value = &file.file_descriptor_proto().enum_type[0].value[usize::try_from(index).unwrap()];
-                Some((
-                    value.name().to_owned(),
-                    location.leading_comments().split_whitespace().collect::<Vec<_>>().join(" "),
-                ))
-            }
-            _ => None,
-        })
-        .collect();
+    let meaning = |reason: &str| {
+        let value = reasons.get_value_by_name(reason)?;
+        let words = descriptors::comment(file.name(), value.path()).split_whitespace();
+        Some(words.collect::<Vec<_>>().join(" "))
+    };
     let mut text = format!(
         "# Errors\n\n{HOW}\n\nEvery failure has a reason. Over gRPC it is the `reason` of the `google.rpc.ErrorInfo` in the \
          status (domain `warp2api`), with a `BadRequest` where fields are at fault and a `RetryInfo` where a wait is known. \
@@ -245,7 +232,7 @@ fn errors() -> String {
     );
     let rows = warp2api_dialects::errors_markdown_rows();
     for (reason, row) in warp2api_dialects::error::reasons().zip(rows) {
-        let meaning = comments.get(reason.as_str_name()).map_or("", String::as_str);
+        let meaning = meaning(reason.as_str_name()).unwrap_or_default();
         let code = format!("{:?}", warp2api_rpc::reason::code(reason));
         let [name, status, kind, word, anthropics, retry] = row;
         let words = format!("{kind} | {word} | {anthropics}");

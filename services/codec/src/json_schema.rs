@@ -8,9 +8,10 @@ use std::collections::BTreeSet;
 
 use prost_reflect::{EnumDescriptor, FieldDescriptor, Kind, MessageDescriptor};
 use serde_json::{Map, Value, json};
+use warp2api_proto::descriptors::comment;
 
 use crate::json::UNKNOWN;
-use crate::schema::{Comments, MessageType};
+use crate::schema::MessageType;
 use crate::transcode::Naming;
 use crate::well_known::{Form, Text};
 
@@ -18,13 +19,7 @@ const DIALECT: &str = "https://json-schema.org/draft/2020-12/schema";
 
 /// The schema of a type, with that of all types it refers to.
 pub fn of(message_type: &MessageType, naming: Naming) -> Value {
-    let mut writer = Writer {
-        naming,
-        comments: message_type.comments(),
-        definitions: Map::new(),
-        seen: BTreeSet::new(),
-        waiting: Vec::new(),
-    };
+    let mut writer = Writer { naming, definitions: Map::new(), seen: BTreeSet::new(), waiting: Vec::new() };
     let root = writer.message_reference(message_type.descriptor());
     while let Some(described) = writer.waiting.pop() {
         let (name, definition) = match &described {
@@ -45,18 +40,17 @@ enum Described {
     Enum(EnumDescriptor),
 }
 
-struct Writer<'c> {
+struct Writer {
     naming: Naming,
-    comments: &'c Comments,
     definitions: Map<String, Value>,
     seen: BTreeSet<String>,
     waiting: Vec<Described>,
 }
 
-impl Writer<'_> {
+impl Writer {
     fn message(&mut self, message: &MessageDescriptor) -> Value {
         let mut definition = object([("title", json!(message.name()))]);
-        describe(&mut definition, self.comments.of(&message.parent_file(), message.path()));
+        describe(&mut definition, comment(message.parent_file().name(), message.path()));
         definition.extend(match Form::of(message.full_name()) {
             Form::Object => self.fields(message),
             Form::Text(text) => {
@@ -124,7 +118,7 @@ impl Writer<'_> {
             }
             kind => self.kind(&kind),
         };
-        describe(&mut definition, self.comments.of(&field.parent_message().parent_file(), field.path()));
+        describe(&mut definition, comment(field.parent_message().parent_file().name(), field.path()));
         if field.field_descriptor_proto().options.as_ref().is_some_and(|options| options.deprecated()) {
             definition.insert("deprecated".to_owned(), json!(true));
         }
@@ -166,12 +160,12 @@ impl Writer<'_> {
     fn enumeration(&self, enumeration: &EnumDescriptor) -> Value {
         let file = enumeration.parent_file();
         let mut definition = object([("title", json!(enumeration.name()))]);
-        describe(&mut definition, self.comments.of(&file, enumeration.path()));
+        describe(&mut definition, comment(file.name(), enumeration.path()));
         let mut values: Vec<_> = enumeration
             .values()
             .map(|value| {
                 let mut named = object([("const", json!(value.name()))]);
-                describe(&mut named, self.comments.of(&file, value.path()));
+                describe(&mut named, comment(file.name(), value.path()));
                 Value::Object(named)
             })
             .collect();

@@ -3,10 +3,11 @@
 //! They are the messages of `warp.multi_agent.v1` and those of `google.protobuf` that these use, not the ones of our
 //! own services.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, LazyLock};
 
-use prost_reflect::{Cardinality, DescriptorPool, FieldDescriptor, FileDescriptor, Kind, MessageDescriptor};
+use prost_reflect::{Cardinality, DescriptorPool, FieldDescriptor, Kind, MessageDescriptor};
+use warp2api_proto::descriptors::comment;
 
 use crate::error::{Error, presentable};
 use crate::layout::{Layouts, MessageId};
@@ -25,15 +26,8 @@ pub struct Schema {
 #[derive(Clone)]
 pub struct MessageType {
     descriptor: MessageDescriptor,
-    shared: Arc<Shared>,
+    layouts: Arc<Layouts>,
     id: MessageId,
-}
-
-/// What all types of a schema share.
-#[derive(Debug)]
-struct Shared {
-    layouts: Layouts,
-    comments: Comments,
 }
 
 impl std::fmt::Debug for MessageType {
@@ -83,11 +77,10 @@ impl Schema {
                 types.insert(descriptor.full_name().to_owned(), descriptor);
             }
         }
-        let layouts = Layouts::new(types.values().cloned());
-        let shared = Arc::new(Shared { layouts, comments: Comments::new(pool) });
+        let layouts = Arc::new(Layouts::new(types.values().cloned()));
         let types = types.into_iter().enumerate().map(|(place, (name, descriptor))| {
-            let shared = Arc::clone(&shared);
-            (name, MessageType { descriptor, shared, id: Layouts::root(place) })
+            let layouts = Arc::clone(&layouts);
+            (name, MessageType { descriptor, layouts, id: Layouts::root(place) })
         });
         Self { types: types.collect() }
     }
@@ -111,19 +104,13 @@ impl MessageType {
     /// A type on its own, of any schema.
     #[cfg(test)]
     pub(crate) fn alone(descriptor: MessageDescriptor) -> Self {
-        let layouts = Layouts::new([descriptor.clone()]);
-        let shared = Arc::new(Shared { layouts, comments: Comments::default() });
-        Self { descriptor, shared, id: Layouts::root(0) }
+        let layouts = Arc::new(Layouts::new([descriptor.clone()]));
+        Self { descriptor, layouts, id: Layouts::root(0) }
     }
 
     /// The schema as conversion needs it, and where this type is in it.
     pub(crate) fn layouts(&self) -> (&Layouts, MessageId) {
-        (&self.shared.layouts, self.id)
-    }
-
-    /// What the schema's files say.
-    pub(crate) fn comments(&self) -> &Comments {
-        &self.shared.comments
+        (&self.layouts, self.id)
     }
 
     /// The full protobuf name.
@@ -144,19 +131,19 @@ impl MessageType {
     /// The fields in the order of their numbers.
     pub fn fields(&self) -> Vec<Field> {
         let fields = self.descriptor.fields();
-        let mut fields: Vec<_> = fields.map(|field| Field::new(&field, self.comments())).collect();
+        let mut fields: Vec<_> = fields.map(|field| Field::new(&field)).collect();
         fields.sort_by_key(|field| field.number);
         fields
     }
 
     /// What the schema says about the type, empty if nothing.
     pub fn description(&self) -> String {
-        self.comments().of(&self.descriptor.parent_file(), self.descriptor.path()).to_owned()
+        comment(self.descriptor.parent_file().name(), self.descriptor.path()).to_owned()
     }
 }
 
 impl Field {
-    fn new(field: &FieldDescriptor, comments: &Comments) -> Self {
+    fn new(field: &FieldDescriptor) -> Self {
         let options = field.field_descriptor_proto().options.as_ref();
         Self {
             name: field.name().to_owned(),
@@ -166,7 +153,7 @@ impl Field {
             repeated: field.cardinality() == Cardinality::Repeated && !field.is_map(),
             oneof: field.containing_oneof().filter(|o| !o.is_synthetic()).map(|o| o.name().to_owned()),
             deprecated: options.is_some_and(|options| options.deprecated()),
-            description: comments.of(&field.parent_message().parent_file(), field.path()).to_owned(),
+            description: comment(field.parent_message().parent_file().name(), field.path()).to_owned(),
         }
     }
 }
@@ -183,38 +170,4 @@ fn type_name(field: &FieldDescriptor) -> String {
         Kind::Enum(enumeration) => enumeration.full_name().to_owned(),
         scalar => format!("{scalar:?}"),
     }
-}
-
-/// What the schema's files say about their elements.
-#[derive(Debug, Default)]
-pub(crate) struct Comments {
-    /// By the name of the file and the path of the element in it.
-    files: HashMap<String, HashMap<Vec<i32>, String>>,
-}
-
-impl Comments {
-    fn new(pool: &DescriptorPool) -> Self {
-        let mut files = HashMap::new();
-        for file in pool.files() {
-            let info = file.file_descriptor_proto().source_code_info.as_ref();
-            let locations = info.map_or(&[][..], |info| &info.location);
-            let commented = locations.iter().filter(|location| location.leading_comments.is_some());
-            let comments =
-                commented.map(|location| (location.path.clone(), plain(location.leading_comments())));
-            files.insert(file.name().to_owned(), comments.collect());
-        }
-        Self { files }
-    }
-
-    /// The comment that stands before the element at that path of the file, empty if none does.
-    pub(crate) fn of(&self, file: &FileDescriptor, path: &[i32]) -> &str {
-        self.files.get(file.name()).and_then(|comments| comments.get(path)).map_or("", String::as_str)
-    }
-}
-
-/// A comment without what makes it one.
-fn plain(comment: &str) -> String {
-    let lines: Vec<_> =
-        comment.lines().map(|line| line.strip_prefix(' ').unwrap_or(line).trim_end()).collect();
-    lines.join("\n").trim_matches('\n').to_owned()
 }

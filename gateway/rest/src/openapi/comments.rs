@@ -4,6 +4,7 @@ use prost_reflect::{
     EnumValueDescriptor, FieldDescriptor, FileDescriptor, MessageDescriptor, MethodDescriptor,
     ServiceDescriptor,
 };
+use warp2api_proto::descriptors::comment;
 
 /// Something that has a comment.
 pub(super) trait Commented {
@@ -36,11 +37,7 @@ commented!(
 
 /// The comment before an element as Markdown, lines of a paragraph joined. Empty if there is none.
 pub(super) fn of(element: &impl Commented) -> String {
-    let file = element.file();
-    let info = file.file_descriptor_proto().source_code_info.as_ref();
-    let mut locations = info.into_iter().flat_map(|info| &info.location);
-    let comment = locations.find(|location| location.path == element.place());
-    comment.map(|location| paragraphs(location.leading_comments())).unwrap_or_default()
+    paragraphs(comment(element.file().name(), element.place()))
 }
 
 /// The first sentence of a description.
