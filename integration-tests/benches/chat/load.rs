@@ -42,7 +42,7 @@ pub(crate) struct Answers {
     pub(crate) failures: Vec<String>,
     /// From sending a request to the first text of its reply.
     pub(crate) first_chunk: Vec<Duration>,
-    /// The longest silence within each reply, before its first byte or after it.
+    /// The longest silence within each reply after its first byte.
     pub(crate) longest_gap: Vec<Duration>,
 }
 
@@ -157,11 +157,11 @@ async fn ask(
     let status = response.status();
     let mut body = response.into_body();
     let mut read = Vec::new();
-    let (mut first_chunk, mut last, mut longest_gap) = (None, asked, Duration::ZERO);
+    let (mut first_chunk, mut last, mut longest_gap) = (None, None, Duration::ZERO);
     while let Some(frame) = body.frame().await {
         let now = Instant::now();
-        longest_gap = longest_gap.max(now - last);
-        last = now;
+        let before = last.replace(now).unwrap_or(now);
+        longest_gap = longest_gap.max(now - before);
         if let Ok(data) = frame?.into_data() {
             read.extend_from_slice(&data);
         }

@@ -30,7 +30,12 @@ pub(crate) struct Measured {
     pub(crate) longest_gap: Vec<Duration>,
     /// The most memory it had, `None` where the system does not tell.
     pub(crate) memory: Option<Memory>,
+    /// The memory it still had after the last round, its connections closed, in bytes.
+    pub(crate) left: Option<u64>,
 }
+
+/// How long after the last connection memory is looked at again: allocators give back in their own time.
+const SETTLING: Duration = Duration::from_secs(1);
 
 /// Measures every subject under every load of the plan.
 pub(crate) async fn all(subjects: &[Subject], plan: &Plan) -> anyhow::Result<Vec<Measured>> {
@@ -67,7 +72,9 @@ async fn under_load(
             result.add(answers, took, cpu, subject.memory());
         }
     }
-    for result in &mut results {
+    tokio::time::sleep(SETTLING.min(plan.round)).await;
+    for (subject, result) in subjects.iter().zip(&mut results) {
+        result.left = subject.memory().map(|memory| memory.resident);
         result.first_chunk.sort_unstable();
         result.longest_gap.sort_unstable();
     }
@@ -87,6 +94,7 @@ impl Measured {
             first_chunk: Vec::new(),
             longest_gap: Vec::new(),
             memory: None,
+            left: None,
         }
     }
 

@@ -53,10 +53,12 @@ pub(crate) fn text(results: &[Measured]) -> String {
             milliseconds(percentile(&result.first_chunk, 50)),
             milliseconds(percentile(&result.first_chunk, 99)),
             milliseconds(percentile(&result.longest_gap, 50)),
+            milliseconds(percentile(&result.longest_gap, 100)),
             number(median(result.rate.iter().copied())),
             times(ratio(&result.rate, &floor.rate)),
             number(memory),
             times(memory_ratio),
+            number(result.left.map(|left| left as f64 / 1e6)),
         ];
         line(&mut text, &cells.each_ref().map(String::as_str));
     }
@@ -75,7 +77,7 @@ pub(crate) fn text(results: &[Measured]) -> String {
     text
 }
 
-const HEAD: [&str; 12] = [
+const HEAD: [&str; 14] = [
     "at once",
     "",
     "CPU us/request",
@@ -84,16 +86,19 @@ const HEAD: [&str; 12] = [
     "1st chunk p50 ms",
     "p99",
     "gap p50",
+    "max",
     "chunks/s",
     "ratio",
     "peak MB",
     "ratio",
+    "left",
 ];
 
 const NOTES: &str = "
 Ratios are to the floor: a bridge of one process without gRPC, pool and checks. CPU and memory are those of all
-processes that a chat goes through. The first chunk is the first one with text; the gap is the longest silence
-within a reply. CPU and rates are medians of the rounds. Every reply was checked whole.
+processes that a chat goes through, memory at its peak and as it is left without connections. The first chunk is the
+first one with text; the gap is the longest silence within a reply after its first byte, max that of the worst reply.
+CPU and rates are medians of the rounds. Every reply was checked whole.
 ";
 
 /// One line, each cell as wide as its column.
@@ -144,10 +149,12 @@ pub(crate) fn json(results: &[Measured]) -> Value {
             "first_chunk_seconds_p50": seconds(percentile(&result.first_chunk, 50)),
             "first_chunk_seconds_p99": seconds(percentile(&result.first_chunk, 99)),
             "longest_gap_seconds_p50": seconds(percentile(&result.longest_gap, 50)),
+            "longest_gap_seconds_max": seconds(percentile(&result.longest_gap, 100)),
             "chunks_per_second": median(result.rate.iter().copied()),
             "chunks_per_second_ratio": ratio(&result.rate, &floor.rate),
             "resident_bytes": result.memory.map(|memory| memory.resident),
             "peak_bytes": result.memory.map(|memory| memory.peak),
+            "left_bytes": result.left,
         })
     };
     with_floor(results).map(one).collect()
