@@ -46,7 +46,7 @@ pub(crate) async fn admit(
     next: Next,
 ) -> Response {
     let style = errors_at(request.uri().path(), request.headers());
-    let (owner, limits) = match known(&edge, need, &request) {
+    let Known { owner, name, limits } = match known(&edge, need, &request) {
         Ok(known) => known,
         Err(problem) => return Refusal(problem, style).into_response(),
     };
@@ -57,6 +57,7 @@ pub(crate) async fn admit(
     };
     let mut response = match entered {
         Ok(permit) => {
+            permit.iter().for_each(|permit| permit.runs(&name));
             request.extensions_mut().insert(Client { owner: owner.clone(), permit });
             next.run(request).await
         }
@@ -68,8 +69,16 @@ pub(crate) async fn admit(
     response
 }
 
-/// Whose request it is, and what its key may do that says so itself.
-fn known(edge: &Edge, need: Need, request: &Request) -> Result<(Arc<str>, KeyLimits), Problem> {
+/// Whose request it is.
+struct Known {
+    owner: Arc<str>,
+    /// What the key is called.
+    name: String,
+    /// What the key may do that says so itself.
+    limits: KeyLimits,
+}
+
+fn known(edge: &Edge, need: Need, request: &Request) -> Result<Known, Problem> {
     let (config, headers) = (edge.config(), request.headers());
     if config.is_open() {
         if is_foreign_page(headers) && !config.origins.allow(headers) {
@@ -78,7 +87,8 @@ fn known(edge: &Edge, need: Need, request: &Request) -> Result<(Arc<str>, KeyLim
                          or name the page in W2A_CORS_ORIGINS";
             return Err(Problem::new(ErrorReason::ApiKeyInvalid, words));
         }
-        return Ok((EVERYBODY.into(), KeyLimits::default()));
+        let (owner, name) = (EVERYBODY.into(), EVERYBODY.to_owned());
+        return Ok(Known { owner, name, limits: KeyLimits::default() });
     }
     let scope = match need {
         Need::Turn | Need::Chat => Scope::Chat,
@@ -102,8 +112,8 @@ fn known(edge: &Edge, need: Need, request: &Request) -> Result<(Arc<str>, KeyLim
     })
 }
 
-fn of(key: &ApiKey) -> (Arc<str>, KeyLimits) {
-    (key.owner.as_str().into(), key.limits)
+fn of(key: &ApiKey) -> Known {
+    Known { owner: key.owner.as_str().into(), name: key.name.clone(), limits: key.limits }
 }
 
 fn unix_seconds() -> u64 {

@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
@@ -16,6 +16,7 @@ use warp2api_dialects::error::Problem;
 use warp2api_proto::error::v1::ErrorReason;
 use warp2api_proto::warp_chat::v1::StreamChatResponse;
 use warp2api_proto::warp_chat::v1::stream_chat_response::Event;
+use warp2api_rpc::meter::{self, InLine, Ongoing};
 use warp2api_rpc::trace::{self, names};
 
 use super::keys::KeyLimits;
@@ -96,12 +97,14 @@ impl Doors {
             let mut state = self.lock();
             let used = state.of(owner, now);
             if own.max_in_flight.is_some_and(|most| used.in_flight >= most) {
+                meter::get().refused("key_requests");
                 return Err(limited("the API key has as many requests under way as it may", Some(SOON)));
             }
             let taken = match own.requests_per_minute {
                 Some(limit) => used
                     .requests
                     .take(now, 1, u64::from(limit))
+                    .inspect_err(|_| meter::get().refused("key_rpm"))
                     .map_err(|wait| limited("the API key has used up its requests of this minute", wait))?,
                 None => used.requests.add(now, 1),
             };
@@ -110,6 +113,7 @@ impl Doors {
             let used = state.of(owner, now);
             if place == Place::Full {
                 used.requests.give_back(now, taken, 0);
+                meter::get().refused("line_full");
                 return Err(overloaded("the service has as many requests as it takes"));
             }
             used.in_flight += 1;
@@ -126,10 +130,12 @@ impl Doors {
                 reserved: Mutex::default(),
                 reported: AtomicU64::new(UNKNOWN),
                 written: AtomicU64::new(0),
+                counted: OnceLock::new(),
             };
             (Arc::new(permit), place, called)
         };
         if let Place::Waits(_) = place {
+            let waiting = meter::get().waiting();
             // A permit that is dropped in line gives the place up.
             let called = tokio::time::timeout(limits.wait, called).await;
             let wait_ms = self.now().saturating_sub(now);
@@ -141,8 +147,13 @@ impl Doors {
                 message = names::WAITED_IN_LINE
             );
             match called {
-                Ok(Ok(())) => *lock(&permit.waits) = None,
+                Ok(Ok(())) => {
+                    waiting.ends(InLine::Served);
+                    *lock(&permit.waits) = None;
+                }
                 Ok(Err(_)) | Err(_) => {
+                    waiting.ends(InLine::TooLong);
+                    meter::get().refused("line_wait");
                     return Err(overloaded("the service is busy, and no request ended in time for this one"));
                 }
             }
@@ -203,6 +214,8 @@ pub(crate) struct Permit {
     reported: AtomicU64,
     /// Bytes of what was said.
     written: AtomicU64,
+    /// From when it runs.
+    counted: OnceLock<Ongoing>,
 }
 
 /// No usage was reported.
@@ -215,6 +228,11 @@ impl Permit {
         self.tokens_per_minute.is_some()
     }
 
+    /// It runs, for the key of that name.
+    pub(crate) fn runs(&self, key: &str) {
+        self.counted.get_or_init(|| meter::get().let_in(key));
+    }
+
     /// Counts what the turn is about to read, which is estimated.
     ///
     /// # Errors
@@ -223,6 +241,7 @@ impl Permit {
         let Some(limit) = self.tokens_per_minute else { return Ok(()) };
         let now = self.doors.now();
         let taken = self.doors.lock().of(&self.owner, now).tokens.take(now, estimate, u64::from(limit));
+        let taken = taken.inspect_err(|_| meter::get().refused("key_tpm"));
         let words = "the API key has used up its tokens of this minute";
         *lock(&self.reserved) = Some(taken.map_err(|wait| match wait {
             Some(wait) => limited(words, Some(wait)),

@@ -23,6 +23,7 @@ use warp2api_proto::error::v1::ErrorReason;
 use warp2api_proto::warp_chat::v1::stream_chat_response::{Event, Started};
 use warp2api_proto::warp_chat::v1::{StreamChatRequest, StreamChatResponse};
 use warp2api_rpc::context::CREDENTIAL;
+use warp2api_rpc::meter::Reader;
 use warp2api_rpc::trace::{Noted, Notes};
 use warp2api_rpc::{CallContext, body};
 
@@ -61,6 +62,8 @@ pub(crate) struct Caller {
     pub(crate) client: Client,
     conversation: Conversation,
     notes: Notes,
+    /// Tells whether they read.
+    reader: Reader,
 }
 
 impl Incoming {
@@ -73,13 +76,14 @@ impl Incoming {
         let client =
             head.extensions.remove().ok_or_else(|| Problem::new(ErrorReason::Bug, "nobody was let in"))?;
         let notes = Notes::of(&head.extensions);
+        let reader = head.extensions.remove().unwrap_or_default();
         notes.note(|noted| noted.dialect = Some(D::NAME));
         let config = edge.config();
         let conversation = Conversation::read(&head.headers)?;
         let body = body::read(&head.headers, body, config.max_body_bytes, config.body_timeout)
             .await
             .map_err(|failure| Problem::new(failure.reason, failure.message))?;
-        Ok(Self { body, caller: Caller { headers: head.headers, client, conversation, notes } })
+        Ok(Self { body, caller: Caller { headers: head.headers, client, conversation, notes, reader } })
     }
 
     /// Who asks.
@@ -115,12 +119,12 @@ pub(crate) async fn answer<P: Plan>(
 ) -> Result<Response, Problem> {
     let ignored = accepted.ignored_header().and_then(|names| HeaderValue::try_from(names).ok());
     let Accepted { mut request, stream, fields, plan, .. } = accepted;
-    let Caller { headers, client, conversation, notes } = caller;
+    let Caller { headers, client, conversation, notes, reader } = caller;
     request.resume = conversation.resume(&client.owner);
     if let Some(permit) = client.permit.as_ref().filter(|permit| permit.counts_tokens()) {
         permit.reserve(estimate(&request))?;
     }
-    let call = start(edge, &headers, request);
+    let call = start(edge, &headers, request, reader);
     let stamp = Stamp { unique: uuid::Uuid::new_v4().simple().to_string(), created: unix_seconds() };
     let turn = Turn { edge, call, fields, conversation, permit: client.permit, notes };
     let mut response =
@@ -131,9 +135,10 @@ pub(crate) async fn answer<P: Plan>(
     Ok(response)
 }
 
-fn start(edge: &Edge, headers: &HeaderMap, request: StreamChatRequest) -> Call {
+fn start(edge: &Edge, headers: &HeaderMap, request: StreamChatRequest, reader: Reader) -> Call {
     let context = CallContext::from_headers(headers, Instant::now());
-    let request = context.request(request);
+    let mut request = context.request(request);
+    request.extensions_mut().insert(reader);
     let mut client = edge.warp_chat();
     Box::pin(async move { client.stream_chat(request).await })
 }

@@ -9,6 +9,7 @@ use std::process::Command;
 
 use serde_json::Value;
 use warp2api_proto::descriptors;
+use warp2api_rpc::meter::Kind;
 use warp2api_rpc::trace::names;
 use warp2api_server::settings::{RELOADED, TABLE};
 
@@ -196,6 +197,7 @@ fn generated_documents_are_true() {
         ("docs/configuration.md", configuration()),
         ("docs/compatibility.md", compatibility()),
         ("docs/traces.md", traces()),
+        ("docs/metrics.md", metrics()),
     ] {
         let path = root().join(name);
         #[expect(clippy::disallowed_methods, reason = "how a person asks for the documents to be written")]
@@ -270,6 +272,34 @@ fn traces() -> String {
         writeln!(text, "\n## {title}\n\n| {what} | meaning |\n| --- | --- |").unwrap();
         for (name, about) in table {
             writeln!(text, "| `{name}` | {} |", words(about)).unwrap();
+        }
+    }
+    text
+}
+
+fn metrics() -> String {
+    let mut text = format!(
+        "# Metrics\n\n{HOW}\n\nWhat `/metrics` has, and OTLP where that is on; [telemetry.md](telemetry.md) says where and how. \
+         A metric is there once something has happened that it counts. In Prometheus dots are underscores, also in labels; a \
+         histogram has `_bucket`, `_sum` and `_count`.\n\nLabels have few values. A model that is not known is `other`, a \
+         route without a template `none`, a method that is none of HTTP's `_OTHER`, and beyond 500 combinations of labels \
+         those that follow are one series, `otel_metric_overflow`.\n\n\
+         | metric | in Prometheus | kind | unit | labels | meaning |\n| --- | --- | --- | --- | --- | --- |\n"
+    );
+    for metric in warp2api_rpc::meter::TABLE {
+        let labels: Vec<_> = metric.labels.iter().map(|label| format!("`{label}`")).collect();
+        let (name, kind) = (metric.in_prometheus(), metric.kind_in_prometheus());
+        let by_otlp = if metric.kind == Kind::Process { String::new() } else { format!("`{}`", metric.name) };
+        let (unit, labels) = (metric.unit.trim_matches(['{', '}']), labels.join(", "));
+        writeln!(text, "| {by_otlp} | `{name}` | {kind} | {unit} | {labels} | {} |", metric.about).unwrap();
+    }
+    for metric in warp2api_rpc::meter::TABLE {
+        if let Kind::Histogram(buckets) = metric.kind {
+            let buckets: Vec<_> = buckets.iter().map(ToString::to_string).collect();
+            if metric.name == "http.server.request.duration" {
+                text.push_str("\n## Buckets\n\n| histogram | upper bounds |\n| --- | --- |\n");
+            }
+            writeln!(text, "| `{}` | {} |", metric.name, buckets.join(", ")).unwrap();
         }
     }
     text

@@ -18,6 +18,7 @@ use tonic_health::pb::health_client::HealthClient;
 use warp2api_proto::error::v1::ErrorReason;
 
 use crate::endpoint::GrpcEndpoint;
+use crate::meter;
 use crate::reason::{Failure, reason_name};
 use crate::request_id;
 
@@ -55,6 +56,7 @@ impl Readiness {
 
     /// Takes an answer. Returns whether it is news.
     pub fn set(&self, answer: Result<(), Failure>) -> bool {
+        meter::get().ready(answer.is_ok());
         self.0.send_if_modified(|known| {
             let reason = |answer: &Result<(), Failure>| answer.as_ref().err().map(|failure| failure.reason);
             let news = reason(known) != reason(&answer);
@@ -65,6 +67,7 @@ impl Readiness {
 
     /// Says that the process is on its way down. Nobody may [`set`](Self::set) anything after it.
     pub fn drain(&self) {
+        meter::get().draining();
         let words = "the process is shutting down";
         self.set(Err(Failure::new(ErrorReason::ShuttingDown, words)));
     }

@@ -25,6 +25,7 @@ use tokio_util::task::TaskTracker;
 use tower::{BoxError, Service};
 
 use crate::listener::{Accepted, Listener, Stream};
+use crate::meter;
 use crate::tls::ServerTls;
 
 /// How long after the word to stop what was sent before it may still arrive.
@@ -33,6 +34,8 @@ const SETTLING: Duration = Duration::from_millis(25);
 /// The limits of a listener.
 #[derive(Debug, Clone)]
 pub struct ServeConfig {
+    /// What the listener is called where connections are counted.
+    pub name: &'static str,
     /// How long a client may take to send the head of an HTTP/1.1 request, how long a connection may idle between two,
     /// and how long one of any kind may be there without a first request.
     pub header_read_timeout: Duration,
@@ -53,6 +56,7 @@ pub struct ServeConfig {
 impl Default for ServeConfig {
     fn default() -> Self {
         Self {
+            name: "other",
             header_read_timeout: Duration::from_secs(30),
             max_head_bytes: 64 * 1024,
             max_connections: 8192,
@@ -110,6 +114,7 @@ where
                 let (settings, service, stop) = (settings.clone(), service.clone(), shutdown.clone());
                 shutdown.tasks.spawn(async move {
                     let (builder, config) = &*settings;
+                    let _open = meter::get().connection(config.name);
                     let Accepted { stream, peer } = accepted;
                     match &config.tls {
                         None => connection(stream, peer, service, builder, config, &stop).await,

@@ -12,6 +12,7 @@ use tower::Service;
 
 use crate::deadline::DeadlineLayer;
 use crate::last_call::LastCallLayer;
+use crate::meter::CallMeter;
 use crate::plain_status::PlainStatusLayer;
 use crate::trace::{Side, TraceLayer};
 
@@ -121,7 +122,8 @@ impl GrpcServer {
             .layer(PlainStatusLayer)
             .layer(TraceLayer::new(Side::Server, axum::body::Body::new))
             .layer(LastCallLayer(last_call))
-            .layer(DeadlineLayer);
+            .layer(DeadlineLayer)
+            .layer(CallMeter);
         Ok((router, self.health))
     }
 }

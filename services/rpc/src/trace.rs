@@ -18,6 +18,7 @@ use opentelemetry::trace::{
 use tracing::Span;
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
+pub(crate) use grpc::code_name;
 pub use grpc::{Side, TraceLayer, Traced, TracedBody};
 pub use http::watch;
 pub use names::CANCELLED;

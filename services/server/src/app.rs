@@ -15,9 +15,9 @@ use warp2api_proto::token_pool::v1::token_pool_server::TokenPoolServer;
 use warp2api_proto::warp_chat::v1::warp_chat_server::WarpChatServer;
 use warp2api_rpc::endpoint::{self, Place};
 use warp2api_rpc::listener::{Address, Listener};
-use warp2api_rpc::serve::{Shutdown, serve};
+use warp2api_rpc::serve::{ServeConfig, Shutdown, serve};
 use warp2api_rpc::server::{GrpcServer, Health};
-use warp2api_rpc::{GrpcEndpoint, Link, Live, MAX_MESSAGE_BYTES, Readiness};
+use warp2api_rpc::{GrpcEndpoint, Link, Live, MAX_MESSAGE_BYTES, Readiness, meter};
 use warp2api_token_pool::view::PoolStatus;
 use warp2api_token_pool::{Accounts, Pool, Store, TokenPoolService};
 use warp2api_warp_chat::WarpChatService;
@@ -25,7 +25,7 @@ use warp2api_warp_chat::WarpChatService;
 use crate::config::{Config, Role, UpstreamChoice};
 use crate::ready::{self, Watched};
 use crate::secured::Secured;
-use crate::{bridge, documents, keys, page, pool};
+use crate::{bridge, documents, keys, metrics, page, pool};
 
 /// How long answers that ran out of time have for their last words.
 const LAST_WORDS: Duration = Duration::from_secs(1);
@@ -36,6 +36,7 @@ pub struct App {
     edge: Option<(Listener, axum::Router)>,
     bridge: Option<(Listener, axum::Router, Health)>,
     upstream: Option<(Listener, axum::Router)>,
+    metrics: Option<(Listener, axum::Router)>,
     pool: Option<(Accounts, PoolStatus)>,
     chat: Option<WarpChatService>,
     gateway: Option<Gateway>,
@@ -54,6 +55,8 @@ pub struct Addresses {
     pub grpc: Option<Address>,
     /// The embedded upstream.
     pub upstream: Option<Address>,
+    /// What is counted, on a port of its own.
+    pub metrics: Option<Address>,
 }
 
 impl std::fmt::Debug for App {
@@ -69,11 +72,16 @@ impl App {
     /// When a port is taken or a setting turns out unusable. Nothing runs then.
     pub async fn build(mut config: Config) -> anyhow::Result<Self> {
         let role = config.role;
+        meter::get().started(env!("CARGO_PKG_VERSION"), role.name());
         let shutdown = Shutdown::default();
         let edge = bind(matches!(role, Role::All | Role::Gateway), &config.edge, "--port").await?;
         let serves_grpc = matches!(role, Role::All | Role::WarpChat | Role::Codec | Role::TokenPool);
         let grpc = bind(serves_grpc, &config.grpc, "--grpc-addr").await?;
         let upstream = bind(role == Role::Upstream, &config.upstream_listener, "--upstream-addr").await?;
+        let metrics = match &config.metrics {
+            Some(address) => Some(Listener::bind(address, "--metrics-addr").await?),
+            None => None,
+        };
 
         let secured = Secured::open(&config, edge.is_some(), grpc.is_some())?;
         let keys = match &edge {
@@ -186,7 +194,21 @@ impl App {
         if let Some((.., health)) = &bridge {
             watched.begin(health).await;
         }
-        Ok(Self { config, edge, bridge, upstream, pool, chat, gateway, watched, keys, secured, shutdown })
+        let metrics = metrics.map(|listener| (listener, metrics::port(&watched.readiness)));
+        Ok(Self {
+            config,
+            edge,
+            bridge,
+            upstream,
+            metrics,
+            pool,
+            chat,
+            gateway,
+            watched,
+            keys,
+            secured,
+            shutdown,
+        })
     }
 
     /// Where the house will listen.
@@ -198,6 +220,7 @@ impl App {
             edge: self.edge.as_ref().map(|(listener, _)| listener.local_address()).transpose()?,
             grpc: self.bridge.as_ref().map(|(listener, ..)| listener.local_address()).transpose()?,
             upstream: self.upstream.as_ref().map(|(listener, _)| listener.local_address()).transpose()?,
+            metrics: self.metrics.as_ref().map(|(listener, _)| listener.local_address()).transpose()?,
         })
     }
 
@@ -218,8 +241,8 @@ impl App {
 
     /// Opens the doors.
     pub fn spawn(self) -> Running {
-        let Self { config, edge, bridge, upstream, pool, chat, gateway, watched, keys, secured, shutdown } =
-            self;
+        let Self { config, edge, bridge, upstream, pool, chat, gateway, watched, keys, secured, .. } = self;
+        let (metrics, shutdown) = (self.metrics, self.shutdown);
         let accounts = pool.map(|(accounts, _)| accounts);
         let tasks = &shutdown.tasks;
         let background = CancellationToken::new();
@@ -240,7 +263,10 @@ impl App {
             tasks.spawn(serve(listener, router, secured.serve_edge(&config), shutdown.clone()));
         }
         if let Some((listener, router)) = upstream {
-            tasks.spawn(serve(listener, router, config.security.serve.clone(), shutdown.clone()));
+            tasks.spawn(serve(listener, router, plain(&config, "upstream"), shutdown.clone()));
+        }
+        if let Some((listener, router)) = metrics {
+            tasks.spawn(serve(listener, router, plain(&config, "metrics"), shutdown.clone()));
         }
         secured.keep(tasks, &background);
         let pool = accounts.map(|accounts| accounts.pool().clone());
@@ -358,6 +384,11 @@ async fn bind(wanted: bool, address: &Address, option: &'static str) -> anyhow::
         return Ok(None);
     }
     Ok(Some(Listener::bind(address, option).await?))
+}
+
+/// How a port is served that has nothing to protect.
+fn plain(config: &Config, name: &'static str) -> ServeConfig {
+    ServeConfig { name, ..config.security.serve.clone() }
 }
 
 fn here_or_there(here: Option<GrpcEndpoint>, place: &Place, link: &Link) -> anyhow::Result<GrpcEndpoint> {

@@ -38,6 +38,9 @@ pub fn text(app: &App, addresses: &Addresses) -> String {
             );
         }
     }
+    if let Some(metrics) = &addresses.metrics {
+        line("metrics", &format!("http://{}/metrics", reachable(metrics)));
+    }
     if matches!(config.role, Role::All | Role::WarpChat) {
         line("upstream", &upstream(&config.upstream));
     }

@@ -5,9 +5,8 @@ use std::collections::HashMap;
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::middleware;
-use axum::response::{IntoResponse as _, Response};
+use axum::response::Response;
 use axum::routing::get;
-use http::StatusCode;
 use http::header::CONTENT_TYPE;
 use serde_json::json;
 use tonic::Status;
@@ -23,7 +22,7 @@ use warp2api_rpc::serve::Shutdown;
 use warp2api_rpc::{Failure, GrpcEndpoint, Guard, Link, MAX_MESSAGE_BYTES, request_id, trace};
 
 use crate::config::{Config, Role};
-use crate::telemetry;
+use crate::metrics;
 
 /// The services that the bridge is in front of, by name.
 pub(crate) type Endpoints = HashMap<String, GrpcEndpoint>;
@@ -72,7 +71,7 @@ pub(crate) fn router(
     let routes = Router::new()
         .route("/", get(health))
         .route("/healthz", get(health))
-        .route("/metrics", get(metrics))
+        .merge(metrics::routes())
         .merge(original)
         .merge(monitor)
         .merge(page)
@@ -94,14 +93,6 @@ pub(crate) fn watching(config: &Config, shutdown: &Shutdown) -> MonitorConfig {
         packets: PacketLog::new(feed.bytes / 8, feed.capture),
         shutdown: shutdown.clone(),
         ..MonitorConfig::default()
-    }
-}
-
-/// What is counted, for Prometheus.
-async fn metrics() -> Response {
-    match telemetry::prometheus_text() {
-        Some(text) => ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response(),
-        None => StatusCode::NOT_FOUND.into_response(),
     }
 }
 

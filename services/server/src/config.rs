@@ -18,6 +18,7 @@ use warp2api_warp_chat::{ChatConfig, FeedConfig};
 pub(crate) use crate::config::edge::must_have_keys;
 use crate::config::exchange::ExchangeSettings;
 pub use crate::config::exchange::TokenUrl;
+pub use crate::config::role::Role;
 pub use crate::config::security::Security;
 use crate::read::{Problems, Reader};
 use crate::settings::Settings;
@@ -26,29 +27,13 @@ use crate::store::StoreConfig;
 
 mod edge;
 mod exchange;
+mod role;
 mod security;
 
 /// Warp itself.
 const WARP_URL: &str = "https://app.warp.dev";
 /// Where the embedded upstream is said to be. Nothing is looked up.
 const EMBEDDED_URL: &str = "http://embedded.invalid";
-
-/// Which rooms of the house a process opens.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum Role {
-    /// All services and the edge.
-    All,
-    /// The edge.
-    Gateway,
-    /// WarpChat.
-    WarpChat,
-    /// Codec.
-    Codec,
-    /// TokenPool.
-    TokenPool,
-    /// The embedded upstream on a port.
-    Upstream,
-}
 
 /// Everything a process needs to know.
 #[derive(Debug, Clone)]
@@ -59,6 +44,8 @@ pub struct Config {
     pub edge: Address,
     /// Where the gRPC services listen.
     pub grpc: Address,
+    /// Where `/metrics` is alone, if anywhere.
+    pub metrics: Option<Address>,
     /// The keys of those who run the house.
     pub admin_keys: AdminKeys,
     /// Web pages that may connect to the monitor.
@@ -168,6 +155,7 @@ impl Config {
             role,
             edge,
             grpc,
+            metrics: metrics_address(&mut read),
             security,
             monitor_origins: monitor_origins(&mut read),
             admin_keys: AdminKeys::parse(&read.take(|s| &mut s.admin_key).unwrap_or_default()),
@@ -246,6 +234,11 @@ impl Config {
         }
         Ok(())
     }
+}
+
+fn metrics_address(read: &mut Reader) -> Option<Address> {
+    let written = read.take(|s| &mut s.metrics_addr)?;
+    written.parse().map_err(|error| read.problem("metrics_addr", error)).ok()
 }
 
 fn monitor_origins(read: &mut Reader) -> monitor::Origins {

@@ -17,6 +17,7 @@ pub mod cli;
 pub mod config;
 mod documents;
 pub mod keys;
+mod metrics;
 pub mod operate;
 mod page;
 mod pool;

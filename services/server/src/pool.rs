@@ -8,7 +8,7 @@ use warp2api_rpc::{HttpEndpoint, http_endpoint, meter};
 use warp2api_token_pool::account::Client;
 use warp2api_token_pool::clock::SystemClock;
 use warp2api_token_pool::{
-    AccountApi, Accounts, Kind, NewCredential, Pool, PoolConfig, Secret, Store, Tier, TokenExchange,
+    AccountApi, Accounts, Endpoint, Kind, NewCredential, Pool, PoolConfig, Secret, Store, Tier, TokenExchange,
 };
 use warp2api_upstream_sim::EmbeddedCredential;
 
@@ -138,6 +138,13 @@ pub(crate) async fn count(pool: Pool, end: CancellationToken) {
                 ] {
                     meter::get().pool(name, state, credentials as u64);
                 }
+            }
+            for endpoint in &status.endpoints {
+                let name = match endpoint.endpoint {
+                    Endpoint::Chat => "chat",
+                    Endpoint::Token => "token",
+                };
+                meter::get().endpoint(name, endpoint.open.is_some(), endpoint.held as u64);
             }
             meter::get().leases(status.tiers.iter().map(|tier| u64::from(tier.in_flight)).sum());
         }

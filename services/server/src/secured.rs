@@ -40,12 +40,12 @@ impl Secured {
 
     /// How the edge is served.
     pub(crate) fn serve_edge(&self, config: &Config) -> ServeConfig {
-        ServeConfig { tls: self.edge.clone(), ..config.security.serve.clone() }
+        ServeConfig { name: "edge", tls: self.edge.clone(), ..config.security.serve.clone() }
     }
 
     /// How the services are served.
     pub(crate) fn serve_grpc(&self, config: &Config) -> ServeConfig {
-        ServeConfig { tls: self.grpc.clone(), ..config.security.serve.clone() }
+        ServeConfig { name: "grpc", tls: self.grpc.clone(), ..config.security.serve.clone() }
     }
 
     /// Who may call what of the services at `address`.

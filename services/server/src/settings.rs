@@ -131,6 +131,9 @@ settings! {
     grpc_addr: "W2A_GRPC_ADDR", Plain;
     /// The address `warp2api upstream` listens on. Default: 127.0.0.1:28890.
     upstream_addr: "W2A_UPSTREAM_ADDR", Plain;
+    /// An address for `/metrics`, `/livez` and `/readyz` alone, `host:port` or `unix:/path`, open to whoever reaches it.
+    /// Default: none; the port of the gRPC services has them too, the edge has no `/metrics`.
+    metrics_addr: "W2A_METRICS_ADDR", Plain;
     /// The keys that clients of the edge must send, separated by commas, each perhaps `name=key`. Besides them count
     /// those of `warp2api keys`. Default: none; where there is no key at all any is accepted, and the edge must then
     /// listen on loopback only.

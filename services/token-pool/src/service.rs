@@ -14,7 +14,7 @@ use tonic::{Request, Response, Status};
 use warp2api_proto::error::v1::ErrorReason;
 use warp2api_proto::token_pool::v1::token_pool_server::TokenPool;
 use warp2api_proto::token_pool::v1::*;
-use warp2api_rpc::{CallContext, Caller, Failure};
+use warp2api_rpc::{CallContext, Caller, Failure, meter};
 
 use crate::admin::Operator;
 use crate::convert;
@@ -91,8 +91,12 @@ impl TokenPool for TokenPoolService {
         &self,
         request: Request<ReportCredentialOutcomeRequest>,
     ) -> Result<Response<ReportCredentialOutcomeResponse>, Status> {
-        let report = read_report(request.into_inner())?;
-        let view = self.pool.report(report).await.map_err(status)?;
+        let request = request.into_inner();
+        let (outcome, is_over) = (request.outcome().as_str_name(), !request.lease_continues);
+        let view = self.pool.report(read_report(request)?).await.map_err(status)?;
+        if is_over {
+            meter::get().reported(outcome.strip_prefix("CREDENTIAL_OUTCOME_").unwrap_or(outcome));
+        }
         Ok(Response::new(ReportCredentialOutcomeResponse { credential: Some(convert::credential(view)) }))
     }
 

@@ -11,6 +11,7 @@ use http_body::Body as _;
 use tokio::time::{Instant, Sleep};
 use warp2api_proto::error::v1::ErrorReason;
 use warp2api_rpc::HttpBody;
+use warp2api_rpc::meter::Reader;
 
 use crate::config::{Clocks, after};
 use crate::error::TurnError;
@@ -46,6 +47,7 @@ impl<P: Projection> Attempt<P> {
         sent: Instant,
         clocks: Clocks,
         max_event_bytes: usize,
+        reader: Reader,
     ) -> Self {
         Self {
             body,
@@ -55,7 +57,7 @@ impl<P: Projection> Attempt<P> {
             observer,
             out: VecDeque::new(),
             watch: Watch::new(sent, clocks),
-            pace: Pace::began(sent.elapsed()),
+            pace: Pace::began(sent.elapsed(), reader),
             body_ended: false,
             failed: None,
         }
@@ -74,9 +76,11 @@ impl<P: Projection> Attempt<P> {
         self.projection.told()
     }
 
-    /// How the answer comes in.
-    pub(crate) fn pace(&self) -> Pace {
-        self.pace
+    /// How the answer came in until now.
+    pub(crate) fn pace(&self, now: Instant) -> Pace {
+        let mut pace = self.pace.clone();
+        pace.ended(now);
+        pace
     }
 
     /// The next item. `None` when the turn ended well.
@@ -236,7 +240,8 @@ mod tests {
         let body = StreamBody::new(frames).boxed_unsync();
         let exchange = Feed::new(FeedConfig::default()).begin(About::warp(None, 0));
         let (projection, observer) = (WarpProjection::default(), exchange.observer());
-        let mut attempt = Attempt::new(body, projection, observer, Instant::now(), clocks, 1 << 20);
+        let (sent, reader) = (Instant::now(), Reader::default());
+        let mut attempt = Attempt::new(body, projection, observer, sent, clocks, 1 << 20, reader);
 
         attempt.until_useful().await.unwrap();
         let mut item = || std::future::poll_fn(|cx| attempt.poll_item(cx)).now_or_never();
@@ -256,8 +261,8 @@ mod tests {
         let body = StreamBody::new(futures_util::stream::iter(frames)).boxed_unsync();
         let exchange = Feed::new(FeedConfig::default()).begin(About::warp(None, 0));
         let (projection, observer) = (WarpProjection::default(), exchange.observer());
-        let mut attempt =
-            Attempt::new(body, projection, observer, Instant::now(), Clocks::default(), 1 << 20);
+        let (sent, reader) = (Instant::now(), Reader::default());
+        let mut attempt = Attempt::new(body, projection, observer, sent, Clocks::default(), 1 << 20, reader);
 
         attempt.until_useful().await.unwrap();
         let mut items = 0;

@@ -21,6 +21,7 @@ use warp2api_proto::warp_chat::v1::{
 };
 use warp2api_proto::{opaque, value};
 use warp2api_rpc::context::CREDENTIAL;
+use warp2api_rpc::meter::Reader;
 use warp2api_rpc::trace;
 use warp2api_rpc::{CallContext, Failure, GrpcEndpoint, HttpEndpoint, Live, MAX_MESSAGE_BYTES};
 
@@ -141,6 +142,11 @@ impl WarpChatService {
     }
 }
 
+/// Whether whoever asked reads; nobody knows where no connection of theirs was seen.
+fn reader_of<T>(request: &Request<T>) -> Reader {
+    request.extensions().get().cloned().unwrap_or_default()
+}
+
 struct Prepared {
     /// The whole conversation.
     message: bytes::Bytes,
@@ -164,6 +170,7 @@ impl WarpChat for WarpChatService {
         request: Request<StreamChatRequest>,
     ) -> Result<Response<Self::StreamChatStream>, Status> {
         let context = CallContext::from_metadata(request.metadata(), Instant::now());
+        let reader = reader_of(&request);
         let chat = request.into_inner();
         let turns = self.turns.get();
         let asked = Some(&chat).filter(|_| turns.config.trace_content && trace::is_recorded());
@@ -191,7 +198,7 @@ impl WarpChat for WarpChatService {
             let projection = KeptChat { chat, recorder: recorder.map(Box::new) };
             Sending { message, projection, resumed }
         };
-        let model = Model { name: &model, known: self.models.get(&model).is_some(), asked };
+        let model = Model { name: &model, known: self.models.get(&model).is_some(), asked, reader: &reader };
         let stream = turns.open(context, model, wanted, exchange, plan).await?;
         Ok(answered(stream))
     }
@@ -201,6 +208,7 @@ impl WarpChat for WarpChatService {
         request: Request<opaque::Request>,
     ) -> Result<Response<Self::StreamWarpStream>, Status> {
         let context = CallContext::from_metadata(request.metadata(), Instant::now());
+        let reader = reader_of(&request);
         let message = request.into_inner().bytes;
         let decoded = warp::Request::decode(message.clone());
         let turns = self.turns.get();
@@ -217,7 +225,8 @@ impl WarpChat for WarpChatService {
             let projection = WarpProjection::default();
             Sending { message: message.clone(), projection, resumed: false }
         };
-        let model = Model { name: &model, known: self.models.get(&model).is_some(), asked: None };
+        let model =
+            Model { name: &model, known: self.models.get(&model).is_some(), asked: None, reader: &reader };
         let stream = turns.open(context, model, Wanted::default(), exchange, plan).await?;
         Ok(answered(stream))
     }

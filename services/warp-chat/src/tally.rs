@@ -4,45 +4,73 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 use warp2api_proto::warp_chat::v1::stream_chat_response::UsageReported;
-use warp2api_rpc::meter::{self, TurnTally};
+use warp2api_rpc::meter::{self, Gaps, Ongoing, Reader, TurnTally, Waits};
+
+use crate::trail::CANCELLED;
 
 /// How an answer came in, seen from where it is read.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Pace {
     /// Waits for the upstream.
-    pub(crate) upstream: Duration,
-    /// Reads that brought something, and when the first and the last of them were.
-    reads: u32,
-    first: Option<Instant>,
-    last: Option<Instant>,
-    longest_gap: Duration,
-    waiting: Option<Instant>,
+    upstream: Duration,
+    /// When the last read was that brought something.
+    last: Option<Moment>,
+    gaps: Gaps,
+    longest_gap: Option<Duration>,
+    waiting: Option<Moment>,
+    reader: Reader,
+}
+
+/// A moment, and for how long the caller had not read by then.
+#[derive(Debug, Clone, Copy)]
+struct Moment {
+    at: Instant,
+    unread: Duration,
+}
+
+impl Moment {
+    /// How long ago it was, without the time in which the caller did not read.
+    fn until(self, now: Self) -> Duration {
+        let paused = now.unread.saturating_sub(self.unread);
+        now.at.saturating_duration_since(self.at).saturating_sub(paused)
+    }
 }
 
 impl Pace {
-    /// The answer began after such a wait.
-    pub(crate) fn began(waited: Duration) -> Self {
-        Self { upstream: waited, ..Self::default() }
+    /// The answer began after such a wait, for that caller.
+    pub(crate) fn began(waited: Duration, reader: Reader) -> Self {
+        Self { upstream: waited, reader, ..Self::default() }
     }
 
     /// Nothing is there to be read.
     pub(crate) fn waits(&mut self) {
         if self.waiting.is_none() {
-            self.waiting = Some(Instant::now());
+            self.waiting = Some(self.moment(Instant::now()));
         }
+    }
+
+    /// It is over: nothing is waited for any more.
+    pub(crate) fn ended(&mut self, now: Instant) {
+        if let Some(since) = self.waiting.take() {
+            self.upstream += since.until(self.moment(now));
+        }
+    }
+
+    fn moment(&self, at: Instant) -> Moment {
+        Moment { at, unread: self.reader.total() }
     }
 
     /// Something came.
     pub(crate) fn read(&mut self, now: Instant) {
+        let now = self.moment(now);
         if let Some(since) = self.waiting.take() {
-            self.upstream += now.saturating_duration_since(since);
+            self.upstream += since.until(now);
         }
-        self.reads = self.reads.saturating_add(1);
-        self.longest_gap = self
-            .longest_gap
-            .max(self.last.map_or(Duration::ZERO, |last| now.saturating_duration_since(last)));
-        self.first.get_or_insert(now);
-        self.last = Some(now);
+        if let Some(last) = self.last.replace(now) {
+            let gap = last.until(now);
+            self.gaps.add(gap);
+            self.longest_gap = self.longest_gap.max(Some(gap));
+        }
     }
 }
 
@@ -60,11 +88,11 @@ pub(crate) struct Tally {
     pub(crate) failed_attempts: Duration,
     /// How the answer came in.
     pub(crate) pace: Pace,
+    _counted: Ongoing,
 }
 
 impl Tally {
     pub(crate) fn begin(model: &str) -> Self {
-        meter::get().active_chats.add(1, &[]);
         Self {
             model: model.to_owned(),
             first_chunk: None,
@@ -72,6 +100,7 @@ impl Tally {
             pauses: Duration::ZERO,
             failed_attempts: Duration::ZERO,
             pace: Pace::default(),
+            _counted: meter::get().chat(),
         }
     }
 
@@ -81,26 +110,24 @@ impl Tally {
 
     /// The turn is over after so long.
     pub(crate) fn end(&self, total: Duration, error: Option<&str>, usage: Option<UsageReported>) {
-        let Pace { first, last, reads, longest_gap, upstream, .. } = self.pace;
-        let spread = first.zip(last).map_or(Duration::ZERO, |(first, last)| last - first);
+        let Pace { gaps, longest_gap, upstream, reader, .. } = &self.pace;
+        // Of one who left before the upstream answered nobody knows what was being waited for.
+        let waits = (self.first_chunk.is_some() || error != Some(CANCELLED)).then(|| Waits {
+            upstream: *upstream + self.failed_attempts,
+            leasing: self.leasing,
+            pauses: self.pauses,
+            reader: reader.total(),
+        });
         meter::get().turn_ended(&TurnTally {
             model: &self.model,
             error,
             total,
             first_chunk: self.first_chunk,
-            chunks: (reads.saturating_sub(1), spread),
-            longest_gap,
-            upstream: upstream + self.failed_attempts,
-            leasing: self.leasing,
-            pauses: self.pauses,
+            gaps: *gaps,
+            longest_gap: *longest_gap,
+            waits,
             tokens: usage.map_or((None, None), |usage| (usage.input_tokens, usage.output_tokens)),
         });
-    }
-}
-
-impl Drop for Tally {
-    fn drop(&mut self) {
-        meter::get().active_chats.add(-1, &[]);
     }
 }
 
@@ -110,7 +137,8 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn waits_are_counted_once_and_the_longest_silence_is_known() {
-        let mut pace = Pace::began(Duration::from_millis(5));
+        let reader = Reader::default();
+        let mut pace = Pace::began(Duration::from_millis(5), reader.clone());
         for (wait, idle) in [(10, 3), (40, 0), (20, 7)] {
             pace.waits();
             tokio::time::advance(Duration::from_millis(wait / 2)).await;
@@ -122,6 +150,27 @@ mod tests {
         }
 
         assert_eq!(pace.upstream, Duration::from_millis(5 + 10 + 40 + 20));
-        assert_eq!((pace.reads, pace.longest_gap), (3, Duration::from_millis(43)));
+        assert_eq!(pace.longest_gap, Some(Duration::from_millis(43)));
+        assert_eq!(pace.gaps.each().count(), 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_caller_who_does_not_read_is_neither_the_upstream_nor_us() {
+        let reader = Reader::default();
+        let mut pace = Pace::began(Duration::ZERO, reader.clone());
+        pace.read(Instant::now());
+        // What was read is handed on, and only after a minute is more wanted; by then it has long been there.
+        pace.waits();
+        tokio::time::advance(Duration::from_secs(60)).await;
+        reader.paused(Duration::from_secs(60));
+        pace.read(Instant::now());
+        // Then the upstream is silent, until the caller leaves.
+        pace.waits();
+        tokio::time::advance(Duration::from_secs(2)).await;
+        pace.ended(Instant::now());
+        pace.ended(Instant::now());
+
+        assert_eq!(pace.upstream, Duration::from_secs(2));
+        assert_eq!(pace.longest_gap, Some(Duration::ZERO));
     }
 }

@@ -18,6 +18,7 @@ use tonic::Status;
 use tracing::Instrument as _;
 use warp2api_proto::error::v1::ErrorReason;
 use warp2api_proto::token_pool::v1::CredentialOutcome;
+use warp2api_rpc::meter::Reader;
 use warp2api_rpc::{CallContext, Failure};
 
 use crate::attempt::Attempt;
@@ -62,6 +63,8 @@ pub(crate) struct Model<'a> {
     pub(crate) known: bool,
     /// The conversation, where the operator wants it in traces.
     pub(crate) asked: Option<Asked>,
+    /// Tells whether whoever asked reads.
+    pub(crate) reader: &'a Reader,
 }
 
 /// What an attempt sends, and how its answer is seen.
@@ -94,7 +97,8 @@ impl Turns {
             trail.asked(asked);
         }
         let span = trail.span().clone();
-        let opened = self.attempts(&context, wanted, &exchange, plan, &mut trail).instrument(span).await;
+        let run = self.attempts(&context, wanted, &exchange, plan, model.reader, &mut trail);
+        let opened = run.instrument(span).await;
         match opened {
             Ok((attempt, sent, lease)) => {
                 Ok(TurnStream { attempt: Some(attempt), sent, lease, trail, exchange })
@@ -113,6 +117,7 @@ impl Turns {
         wanted: Wanted,
         exchange: &Exchange,
         plan: impl Fn(OnCredential<'_>) -> Sending<P>,
+        reader: &Reader,
         trail: &mut Trail,
     ) -> Result<(Attempt<P>, Sent, LeaseGuard), Failure> {
         let mut excluded = Vec::new();
@@ -131,7 +136,7 @@ impl Turns {
                 let head = self.upstream.send(message, lease.bearer());
                 let mut sent = Sent::new(self.upstream.span(trail.span(), trail.attempt()));
                 let began = Instant::now();
-                let answered = attempt(head, projection, exchange.observer(), &self.config)
+                let answered = attempt(head, projection, exchange.observer(), &self.config, reader.clone())
                     .instrument(sent.span().clone())
                     .await;
                 match &answered {
@@ -221,6 +226,7 @@ async fn attempt<P: Projection>(
     mut projection: P,
     observer: Observer,
     config: &ChatConfig,
+    reader: Reader,
 ) -> Result<Attempt<P>, TurnError> {
     let sent = Instant::now();
     let clocks = config.clocks;
@@ -230,7 +236,8 @@ async fn attempt<P: Projection>(
     if let Some(name) = answer.name {
         projection.name_upstream(name);
     }
-    let mut attempt = Attempt::new(answer.body, projection, observer, sent, clocks, config.max_event_bytes);
+    let most = config.max_event_bytes;
+    let mut attempt = Attempt::new(answer.body, projection, observer, sent, clocks, most, reader);
     attempt.until_useful().await?;
     Ok(attempt)
 }
@@ -274,7 +281,7 @@ impl<P: Projection> TurnStream<P> {
 impl<P: Projection> Drop for TurnStream<P> {
     fn drop(&mut self) {
         if let Some(attempt) = &self.attempt {
-            self.trail.paced(attempt.pace());
+            self.trail.paced(attempt.pace(Instant::now()));
             self.trail.said(attempt.told(), "error");
         }
     }
@@ -297,7 +304,7 @@ impl<P: Projection> Stream for TurnStream<P> {
                 None
             }
         };
-        this.trail.paced(attempt.pace());
+        this.trail.paced(attempt.pace(Instant::now()));
         this.sent.end(ended.as_ref().map(|error| error.reason));
         match &ended {
             None => this.trail.finished(attempt.told()),

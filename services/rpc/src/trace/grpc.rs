@@ -212,7 +212,8 @@ impl<B: HttpBody<Data = Bytes>> HttpBody for TracedBody<B> {
     }
 }
 
-fn code_name(code: Code) -> &'static str {
+/// The name of a status.
+pub(crate) fn code_name(code: Code) -> &'static str {
     match code {
         Code::Ok => "OK",
         Code::Cancelled => "CANCELLED",

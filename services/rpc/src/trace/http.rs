@@ -21,6 +21,7 @@ use super::{CANCELLED, Noted, Notes, TRACEPARENT, adopt, end, failed, inject, tr
 use warp2api_proto::error::v1::ErrorReason;
 
 use crate::context::{CallContext, REQUEST_ID};
+use crate::meter::{Ongoing, Reader};
 use crate::reason::reason_name;
 use crate::{meter, semconv};
 
@@ -54,13 +55,16 @@ pub async fn watch(mut request: Request, next: Next) -> Response {
         notes: notes.clone(),
         span: span.clone(),
         ended: false,
+        _counted: meter::get().request(),
     };
     let parent = traceparent(&span)
         .or_else(|| headers.get(&TRACEPARENT).filter(|_| super::parent_of(headers).is_some()).cloned());
     entry.route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
     request.extensions_mut().insert(notes);
     inject(&span, request.headers_mut());
-    meter::get().active_requests.add(1, &[]);
+    // Further in there may be somebody who wants to know whether the caller reads.
+    let reader = Reader::default();
+    request.extensions_mut().insert(reader.clone());
     let mut response = next.run(request).instrument(span).await;
     entry.status = response.status();
     if let Some(reason) = response.extensions().get::<ErrorReason>() {
@@ -75,7 +79,7 @@ pub async fn watch(mut request: Request, next: Next) -> Response {
     if let Some(parent) = parent {
         response.headers_mut().insert(&TRACEPARENT, parent);
     }
-    response.map(|body| Body::new(WatchedBody { inner: body, entry }))
+    response.map(|body| Body::new(WatchedBody { inner: body, entry, reader, handed: None }))
 }
 
 fn text(headers: &HeaderMap, name: &http::HeaderName) -> Option<String> {
@@ -95,6 +99,7 @@ struct Entry {
     notes: Notes,
     span: Span,
     ended: bool,
+    _counted: Ongoing,
 }
 
 impl Entry {
@@ -187,7 +192,6 @@ impl Entry {
 
 impl Drop for Entry {
     fn drop(&mut self) {
-        meter::get().active_requests.add(-1, &[]);
         self.end(true);
     }
 }
@@ -210,6 +214,9 @@ fn known_method(method: &Method) -> &'static str {
 struct WatchedBody {
     inner: Body,
     entry: Entry,
+    reader: Reader,
+    /// When the caller was given something to read.
+    handed: Option<Instant>,
 }
 
 impl HttpBody for WatchedBody {
@@ -221,14 +228,17 @@ impl HttpBody for WatchedBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         let this = &mut *self;
+        if let Some(handed) = this.handed.take() {
+            this.reader.paused(handed.elapsed());
+        }
         let frame = ready!(Pin::new(&mut this.inner).poll_frame(cx));
         match &frame {
             Some(Ok(frame)) => {
                 if let Some(data) = frame.data_ref() {
+                    let now = Instant::now();
+                    this.handed = Some(now);
                     this.entry.bytes += data.len() as u64;
-                    if this.entry.first_byte.is_none() {
-                        this.entry.first_byte = Some(Instant::now());
-                    }
+                    this.entry.first_byte.get_or_insert(now);
                 }
             }
             Some(Err(_)) => {}

@@ -33,7 +33,7 @@ impl Note {
     pub fn of_this_process(role: Role, addresses: &Addresses) -> Self {
         Self {
             pid: std::process::id(),
-            role: name_of(role),
+            role: role.name().to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             since: prost_types::Timestamp::from(std::time::SystemTime::now()).to_string(),
             edge: addresses.edge.as_ref().map(crate::banner::reachable),
@@ -80,7 +80,7 @@ impl Drop for NoteFile {
 pub(super) fn running(folder: &Path) -> Vec<Note> {
     use Role as R;
     let roles = [R::Gateway, R::All, R::WarpChat, R::Codec, R::TokenPool, R::Upstream];
-    roles.into_iter().filter_map(|role| read(folder, &name_of(role))).collect()
+    roles.into_iter().filter_map(|role| read(folder, role.name())).collect()
 }
 
 /// Whether the process of this note still runs.
@@ -94,19 +94,6 @@ fn read(folder: &Path, role: &str) -> Option<Note> {
         return None;
     }
     serde_json::from_str(&std::fs::read_to_string(note_path(folder, role)).ok()?).ok()
-}
-
-fn name_of(role: Role) -> String {
-    match role {
-        Role::All => "serve".to_owned(),
-        other => format!("{other:?}").chars().fold(String::new(), |mut name, letter| {
-            if letter.is_uppercase() && !name.is_empty() {
-                name.push('-');
-            }
-            name.push(letter.to_ascii_lowercase());
-            name
-        }),
-    }
 }
 
 fn note_path(folder: &Path, role: &str) -> PathBuf {

@@ -2,11 +2,14 @@
 
 use std::sync::OnceLock;
 
-use opentelemetry_sdk::metrics::{PeriodicReader, SdkMeterProvider};
+use opentelemetry_sdk::metrics::{Instrument, PeriodicReader, SdkMeterProvider, Stream};
 use prometheus::{Encoder as _, Registry, TextEncoder};
 
 use super::options::Options;
 use super::otlp;
+
+/// Combinations of labels that a metric can have. Those beyond it are counted as one.
+const MOST_SERIES: usize = 500;
 
 static REGISTRY: OnceLock<Registry> = OnceLock::new();
 
@@ -19,8 +22,15 @@ pub(super) fn start(options: &Options) -> Result<SdkMeterProvider, String> {
         .scope_info_enabled(false)
         .build()
         .map_err(|error| error.to_string())?;
-    let mut builder =
-        SdkMeterProvider::builder().with_resource(otlp::resource(options)).with_reader(exporter);
+    // What the system knows of the process, under the names that Prometheus' own libraries have for it.
+    #[cfg(target_os = "linux")]
+    registry
+        .register(Box::new(prometheus::process_collector::ProcessCollector::for_self()))
+        .map_err(|error| error.to_string())?;
+    let mut builder = SdkMeterProvider::builder()
+        .with_resource(otlp::resource(options))
+        .with_reader(exporter)
+        .with_view(|_: &Instrument| Stream::builder().with_cardinality_limit(MOST_SERIES).build().ok());
     if let Some(target) = &options.metrics {
         let reader = PeriodicReader::builder(otlp::metrics(target)?).with_interval(options.metric_interval);
         builder = builder.with_reader(reader.build());

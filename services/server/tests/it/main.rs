@@ -10,6 +10,7 @@ mod export;
 mod keys;
 #[cfg(unix)]
 mod kills;
+mod metrics;
 mod operate;
 mod parts;
 #[cfg(unix)]
@@ -25,6 +26,7 @@ mod reload;
 mod replicas;
 #[cfg(unix)]
 mod sampling;
+mod scrape;
 mod settings;
 #[cfg(unix)]
 mod stop;
