@@ -106,7 +106,8 @@ impl Sources {
         let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
         let known =
             |name: &String| name == "W2A_CONFIG" || TABLE.iter().any(|described| described.env == name);
-        let strangers = names.filter(|name| name.starts_with("W2A_") && !known(name)).collect();
+        let ours = |name: &String| name.starts_with("W2A_") || name.starts_with("OTEL_");
+        let strangers = names.filter(|name| ours(name) && !known(name)).collect();
         Ok(Gathered { settings: flags.or(environment).or(from_dot_env).or(file), origins, strangers })
     }
 

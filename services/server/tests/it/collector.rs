@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::Read as _;
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
@@ -29,6 +30,9 @@ use opentelemetry_proto::tonic::trace::v1::Span;
 use prost::Message as _;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
+use warp2api_rpc::listener::Listener;
+use warp2api_rpc::serve::{ServeConfig, Shutdown, serve};
+use warp2api_rpc::tls::{ServerTls, TlsFiles};
 
 use crate::program::PATIENCE;
 
@@ -64,6 +68,23 @@ struct Books {
 }
 
 impl Received {
+    fn new(manner: Manner) -> Self {
+        let books = Books { manner, spans: Vec::new(), metrics: Vec::new(), heads: Vec::new() };
+        Self(Arc::new(Mutex::new(books)))
+    }
+
+    fn routes(&self) -> axum::Router {
+        let grpc = tonic::service::Routes::new(TraceServiceServer::new(self.clone()))
+            .add_service(MetricsServiceServer::new(self.clone()))
+            .prepare()
+            .into_axum_router();
+        let http = axum::Router::new()
+            .route("/v1/traces", post(over_http))
+            .route("/v1/metrics", post(metrics_over_http))
+            .with_state(self.clone());
+        http.merge(grpc)
+    }
+
     fn books(&self) -> MutexGuard<'_, Books> {
         self.0.lock().unwrap()
     }
@@ -150,20 +171,31 @@ impl Collector {
     }
 
     pub(crate) async fn that(manner: Manner) -> Self {
-        let books = Books { manner, spans: Vec::new(), metrics: Vec::new(), heads: Vec::new() };
-        let received = Received(Arc::new(Mutex::new(books)));
-        let grpc = tonic::service::Routes::new(TraceServiceServer::new(received.clone()))
-            .add_service(MetricsServiceServer::new(received.clone()))
-            .prepare()
-            .into_axum_router();
-        let http = axum::Router::new()
-            .route("/v1/traces", post(over_http))
-            .route("/v1/metrics", post(metrics_over_http))
-            .with_state(received.clone());
+        let received = Received::new(manner);
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
+        let routes = received.routes();
+        Self::serving(received, url, async move { axum::serve(listener, routes).await.unwrap() })
+    }
+
+    /// One behind TLS; its certificate is its own CA, `ca.pem` in that folder.
+    pub(crate) async fn secured(folder: &Path) -> Self {
+        let received = Received::new(Manner::Takes);
+        let signed = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+        let (cert, key) = (folder.join("ca.pem"), folder.join("key.pem"));
+        std::fs::write(&cert, signed.cert.pem()).unwrap();
+        std::fs::write(&key, signed.signing_key.serialize_pem()).unwrap();
+        let files = TlsFiles { cert: Some(cert), key: Some(key), ca: None };
+        let tls = Some(ServerTls::server(files).unwrap());
+        let listener = Listener::bind(&"127.0.0.1:0".parse().unwrap(), "the test").await.unwrap();
+        let url = format!("https://{}", listener.local_address().unwrap());
+        let config = ServeConfig { tls, ..ServeConfig::default() };
+        let serving = serve(listener, received.routes(), config, Shutdown::default());
+        Self::serving(received, url, serving)
+    }
+
+    fn serving(received: Received, url: String, serving: impl Future<Output = ()> + Send + 'static) -> Self {
         let end = CancellationToken::new();
-        let serving = async move { axum::serve(listener, http.merge(grpc)).await.unwrap() };
         tokio_util::task::TaskTracker::new().spawn(end.clone().run_until_cancelled_owned(serving));
         Self { received, url, end }
     }

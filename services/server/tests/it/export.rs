@@ -147,6 +147,30 @@ async fn what_is_said_of_the_process_goes_along_and_switched_off_means_nothing_i
     assert_eq!(routes, ["/v1/chat/completions"]);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_collector_behind_tls_is_believed_if_its_ca_was_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let collector = Collector::secured(folder.path()).await;
+    let authority = folder.path().join("ca.pem");
+    for (settings, comes) in
+        [(vec![], false), (vec![("OTEL_EXPORTER_OTLP_CERTIFICATE", authority.to_str().unwrap())], true)]
+    {
+        let program = traced(&collector.url, &settings);
+        assert!(program.chat("say exactly: fine").starts_with("HTTP/1.1 200 "));
+        let ended = stopped(program);
+        assert_eq!(!collector.all().is_empty(), comes, "{}", ended.stderr);
+        assert_eq!(ended.stderr.contains("traces cannot be sent"), !comes, "{}", ended.stderr);
+    }
+}
+
+#[test]
+fn variables_of_opentelemetry_that_mean_nothing_here_are_named() {
+    let ended = run(&["config", "--check"], &[("OTEL_LOGS_EXPORTER", "otlp"), ("OTEL_SERVICE_NAME", "mine")]);
+    assert!(ended.status.success(), "{ended:?}");
+    assert!(ended.stderr.contains("OTEL_LOGS_EXPORTER is in the environment and no setting"), "{ended:?}");
+    assert!(!ended.stderr.contains("OTEL_SERVICE_NAME"), "{ended:?}");
+}
+
 #[test]
 fn settings_that_cannot_be_met_are_refused_by_name() {
     const ENDPOINT: (&str, &str) = ("OTEL_EXPORTER_OTLP_ENDPOINT", "https://collector.test");
