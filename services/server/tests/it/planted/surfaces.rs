@@ -22,7 +22,7 @@ pub(crate) const HEARD: &[(&str, &str)] = &[
     ("stderr", "new settings are in use"),
     ("stderr", "the old ones stay in use"),
     ("stderr", "TRACE"),
-    ("heads of answers", "503"),
+    ("heads of answers", "400 Bad Request"),
     ("heads of answers", "traceparent"),
     ("errors of chat_completions", "shutting_down"),
     ("errors of responses", "upstream"),
