@@ -12,6 +12,7 @@ use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
 use opentelemetry_sdk::trace::{Span, SpanData, SpanExporter, SpanProcessor};
 use tokio::runtime::Handle;
+use warp2api_rpc::meter::Metric;
 use warp2api_rpc::semconv;
 
 /// How long it is said again that things go badly.
@@ -63,7 +64,7 @@ impl Ledger {
         let _processed = meter
             .u64_observable_counter("otel.sdk.processor.span.processed")
             .with_unit("{span}")
-            .with_description("Spans that ended; with an error.type those that were dropped.")
+            .with_description(about("otel.sdk.processor.span.processed"))
             .with_callback(move |observer| {
                 let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
                 observer.observe(read(&books.sent) + read(&books.lost), &[]);
@@ -74,7 +75,7 @@ impl Ledger {
         let _exported = meter
             .u64_observable_counter("otel.sdk.exporter.span.exported")
             .with_unit("{span}")
-            .with_description("Spans that were sent; with an error.type those that nobody took.")
+            .with_description(about("otel.sdk.exporter.span.exported"))
             .with_callback(move |observer| {
                 let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
                 observer.observe(read(&books.sent), &[]);
@@ -85,7 +86,7 @@ impl Ledger {
         let _size = meter
             .i64_observable_up_down_counter("otel.sdk.processor.span.queue.size")
             .with_unit("{span}")
-            .with_description("Spans that wait to be sent.")
+            .with_description(about("otel.sdk.processor.span.queue.size"))
             .with_callback(move |observer| {
                 observer.observe(i64::try_from(books.waiting()).unwrap_or(i64::MAX), &[]);
             })
@@ -131,6 +132,11 @@ impl Ledger {
             (None, _) => {}
         }
     }
+}
+
+/// What the table of metrics says of one.
+fn about(name: &str) -> &'static str {
+    Metric::named(name).map_or("", |metric| metric.about)
 }
 
 /// What the log is told.

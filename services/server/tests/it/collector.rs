@@ -26,6 +26,7 @@ use opentelemetry_proto::tonic::collector::trace::v1::{
 };
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
+use opentelemetry_proto::tonic::metrics::v1::ResourceMetrics;
 use opentelemetry_proto::tonic::trace::v1::Span;
 use prost::Message as _;
 use tokio_util::sync::CancellationToken;
@@ -198,6 +199,16 @@ impl Collector {
         let end = CancellationToken::new();
         tokio_util::task::TaskTracker::new().spawn(end.clone().run_until_cancelled_owned(serving));
         Self { received, url, end }
+    }
+
+    /// What came of metrics from the process of that name, latest last.
+    pub(crate) fn metrics(&self, service: &str) -> Vec<ResourceMetrics> {
+        let all = self.received.books().metrics.clone().into_iter().flat_map(|sent| sent.resource_metrics);
+        let of_service = |sent: &ResourceMetrics| {
+            let resource = sent.resource.as_ref();
+            resource.is_some_and(|resource| attribute(&resource.attributes, "service.name") == service)
+        };
+        all.filter(of_service).collect()
     }
 
     /// Has it behave otherwise from now on.

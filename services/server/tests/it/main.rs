@@ -4,6 +4,7 @@
 
 mod banner;
 mod collector;
+mod dashboard;
 mod embedded;
 #[cfg(unix)]
 mod export;
@@ -11,6 +12,7 @@ mod keys;
 #[cfg(unix)]
 mod kills;
 mod metrics;
+mod numbers;
 mod operate;
 mod parts;
 #[cfg(unix)]
