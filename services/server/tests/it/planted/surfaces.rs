@@ -5,7 +5,7 @@ use std::net::TcpStream;
 use std::thread::JoinHandle;
 
 use super::{KEYS, Told};
-use crate::program::{PATIENCE, http, run_in};
+use crate::program::{PATIENCE, Program, http, run_in};
 
 /// What the collector got.
 pub(crate) const SPANS: &str = "spans";
@@ -35,6 +35,7 @@ pub(crate) const HEARD: &[(&str, &str)] = &[
     ("Edge /openapi.json", "/v1/chat/completions"),
     ("Edge /v1/models", "auto"),
     ("Services /metrics", "gen_ai_client_operation_duration_seconds"),
+    ("Metrics /metrics", "gen_ai_client_operation_duration_seconds"),
     ("Services /v1/credentials", "CREDENTIAL_KIND_STATIC_JWT"),
     ("Services /v1/auditEvents", "recover"),
     ("Services /v1/exchanges", "EXCHANGE_STATE_FAILED"),
@@ -60,6 +61,7 @@ pub(crate) const HEARD: &[(&str, &str)] = &[
 pub(crate) enum Port {
     Edge,
     Services,
+    Metrics,
 }
 
 /// What can be asked for.
@@ -97,6 +99,8 @@ pub(crate) const ASKED: &[(Port, &str)] = &[
     (Port::Services, "/api/packets/history?limit=200"),
     (Port::Services, "/api/auth/status"),
     (Port::Services, "/nowhere?key=planted-query"),
+    (Port::Metrics, "/metrics"),
+    (Port::Metrics, "/readyz"),
 ];
 
 /// What tells as it happens.
@@ -122,16 +126,22 @@ pub(crate) const COMMANDS: &[&[&str]] = &[
     &["tokens", "--help"],
 ];
 
-/// Asks for everything on both ports, with the keys of an operator and without.
-pub(crate) async fn ask(told: &mut Told, edge: &str, services: &str, client_key: &str) {
+/// Asks for everything on every port, with the keys of an operator and without.
+pub(crate) async fn ask(told: &mut Told, program: &Program, client_key: &str) {
     let admin_key = key("W2A_ADMIN_KEY");
     for (port, path) in ASKED {
-        let root = if *port == Port::Edge { edge } else { services };
+        let root = match port {
+            Port::Edge => program.edge(),
+            Port::Services => program.shown("gRPC"),
+            Port::Metrics => {
+                program.shown("metrics").trim_start_matches("http://").trim_end_matches("/metrics")
+            }
+        };
         for with_key in [true, false] {
             let request = http().get(format!("http://{root}{path}"));
             let request = match (with_key, port) {
                 (true, Port::Edge) => request.bearer_auth(client_key),
-                (true, Port::Services) => request.header("x-admin-key", admin_key),
+                (true, Port::Services | Port::Metrics) => request.header("x-admin-key", admin_key),
                 (false, _) => request,
             };
             let answer = request.send().await.unwrap();

@@ -38,6 +38,7 @@ pub(crate) async fn run(more: &[(&str, &str)]) -> Told {
         ("W2A_CONFIG", config.to_str().unwrap()),
         ("W2A_DATA_DIR", data.path().to_str().unwrap()),
         ("W2A_UPSTREAM", &upstream.url),
+        ("W2A_METRICS_ADDR", "127.0.0.1:0"),
         ("W2A_LOG", "trace"),
         ("W2A_DRAIN_TIMEOUT", "1"),
         ("OTEL_EXPORTER_OTLP_ENDPOINT", &collector.url),
@@ -71,7 +72,7 @@ pub(crate) async fn run(more: &[(&str, &str)]) -> Told {
     write(&format!("api_token = \"app={CLIENT_KEY},more={SECOND_KEY}\"\n"));
     program.signal("HUP");
     opens(&edge, SECOND_KEY).await;
-    surfaces::ask(&mut told, &edge, &services, SECOND_KEY).await;
+    surfaces::ask(&mut told, &program, SECOND_KEY).await;
     drain(&mut told, &program, &edge).await;
 
     let ended = program.ended();
