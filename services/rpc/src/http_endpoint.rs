@@ -14,6 +14,7 @@ use reqwest::{Client, NoProxy, Proxy};
 use tower::ServiceExt as _;
 use tower::util::BoxCloneSyncService;
 
+use crate::tls::ClientTls;
 use crate::transport_error::TransportError;
 
 /// The body of an answer of the upstream, read as it comes.
@@ -32,12 +33,20 @@ pub struct RemoteHttp {
     pub https_proxy: Option<String>,
     /// Hosts that are reached directly, as in the variable `NO_PROXY`.
     pub no_proxy: Option<String>,
+    /// Whom to trust and what to show over TLS. Without it, the system's CAs are trusted.
+    pub tls: Option<ClientTls>,
 }
 
 impl Default for RemoteHttp {
     /// Ten seconds to connect, no proxy.
     fn default() -> Self {
-        Self { connect_timeout: Duration::from_secs(10), http_proxy: None, https_proxy: None, no_proxy: None }
+        Self {
+            connect_timeout: Duration::from_secs(10),
+            http_proxy: None,
+            https_proxy: None,
+            no_proxy: None,
+            tls: None,
+        }
     }
 }
 
@@ -48,6 +57,7 @@ impl std::fmt::Debug for RemoteHttp {
             .field("http_proxy", &self.http_proxy.is_some())
             .field("https_proxy", &self.https_proxy.is_some())
             .field("no_proxy", &self.no_proxy)
+            .field("tls", &self.tls)
             .finish()
     }
 }
@@ -93,6 +103,9 @@ pub fn remote(config: &RemoteHttp) -> Result<HttpEndpoint, HttpEndpointError> {
         .http2_keep_alive_while_idle(true)
         .http2_initial_stream_window_size(1024 * 1024)
         .http2_initial_connection_window_size(16 * 1024 * 1024);
+    if let Some(tls) = &config.tls {
+        builder = builder.tls_backend_preconfigured(rustls::ClientConfig::clone(&tls.get()));
+    }
     let direct = || config.no_proxy.as_deref().and_then(NoProxy::from_string);
     if let Some(url) = &config.http_proxy {
         let proxy = Proxy::http(url).map_err(|_| HttpEndpointError::InvalidProxy("HTTP_PROXY"))?;

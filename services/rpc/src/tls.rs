@@ -14,6 +14,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::live::Live;
 
+mod own;
+
 /// How often files are looked at.
 const EVERY: Duration = Duration::from_secs(2);
 
@@ -26,6 +28,8 @@ pub struct TlsFiles {
     pub key: Option<PathBuf>,
     /// The CAs that the other side's certificate must come from.
     pub ca: Option<PathBuf>,
+    /// The very certificate that the other side shows, where that is known because it is this house's own.
+    pub own: Option<PathBuf>,
 }
 
 /// Files cannot be used.
@@ -90,6 +94,15 @@ impl ClientTls {
     pub fn client(files: TlsFiles) -> Result<Self, TlsError> {
         Self::open(files, read_client)
     }
+
+    /// Reads the files of a tool that looks after a house: it trusts the certificate that the house shows, the CAs and
+    /// the system's, whichever there are.
+    ///
+    /// # Errors
+    /// When they cannot be used.
+    pub fn tool(files: TlsFiles) -> Result<Self, TlsError> {
+        Self::open(files, own::read_tool)
+    }
 }
 
 impl<C: Send + Sync + 'static> Kept<C> {
@@ -129,7 +142,7 @@ impl<C: Send + Sync + 'static> Kept<C> {
     }
 
     fn seen(&self) -> Vec<Option<(SystemTime, u64)>> {
-        let files = [&self.files.cert, &self.files.key, &self.files.ca];
+        let files = [&self.files.cert, &self.files.key, &self.files.ca, &self.files.own];
         let seen = |path: &PathBuf| {
             std::fs::metadata(path).and_then(|known| Ok((known.modified()?, known.len()))).ok()
         };
@@ -227,6 +240,7 @@ mod tests {
             cert: cert.clone(),
             key: key.clone(),
             ca: ca.clone(),
+            own: None,
         };
 
         assert!(ServerTls::server(files(&cert, &key, &None)).is_ok());

@@ -91,6 +91,15 @@ impl Command {
         })
     }
 
+    /// The CAs that were named for a command alone.
+    pub fn ca(&self) -> Option<String> {
+        match self {
+            Self::Operate(operation) => operation.ca().cloned(),
+            Self::Tokens(args) => args.trust.ca.clone(),
+            _ => None,
+        }
+    }
+
     /// The tool that a command is, if it is one: it needs no settings.
     pub fn tool(&self) -> Option<Tool<'_>> {
         match self {

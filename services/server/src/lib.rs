@@ -32,5 +32,6 @@ pub mod store;
 pub mod telemetry;
 pub mod tokens;
 pub mod tools;
+mod trust;
 
 pub use read::Problems;

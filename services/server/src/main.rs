@@ -16,9 +16,12 @@ use warp2api_server::{banner, keys, signals, telemetry, tokens};
 const USAGE: u8 = 64;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let mut cli = Cli::parse();
     if let Some(tool) = cli.command.as_ref().and_then(Command::tool) {
         return tool.run();
+    }
+    if let Some(ca) = cli.command.as_ref().and_then(Command::ca) {
+        cli.settings.service_ca = Some(ca);
     }
     if let Some(Command::Tokens(args)) = &cli.command {
         return tokens::run(args, cli.settings, cli.config);
@@ -112,7 +115,8 @@ fn operate_on(operation: &Operation, config: Config, settings: &Settings) -> Exi
 /// Tells `warp2api stop` and `status` that it runs. Where nothing can be written it runs all the same.
 fn leave_note(app: &App) -> anyhow::Result<Option<NoteFile>> {
     let Some(folder) = app.config().store.folder() else { return Ok(None) };
-    let note = Note::of_this_process(app.config().role, &app.addresses()?);
+    let note =
+        Note::of_this_process(app.config().role, &app.addresses()?).with_certificates(&app.config().security);
     Ok(NoteFile::leave(&folder, &note).unwrap_or_else(|error| {
         tracing::info!(folder = %folder.display(), %error, "`warp2api stop` will not find this process");
         None

@@ -10,22 +10,27 @@ mod smoke;
 mod status;
 mod stop;
 
+pub(crate) use ask::chain;
 pub use note::{Note, NoteFile};
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use warp2api_rpc::admin_keys::named_keys;
+use warp2api_rpc::listener::Address;
+use warp2api_rpc::tls::TlsFiles;
 
 use crate::banner::reachable;
 use crate::config::Config;
 use crate::settings::Settings;
+use crate::trust;
 
 /// What to do with a house.
 #[derive(Debug, Clone, PartialEq, clap::Subcommand)]
 pub enum Operation {
     /// Says what runs, on which upstream, whether it can serve, and what it does. Exit code 1 if nothing can serve.
-    Status(Output),
+    Status(StatusArgs),
     /// Stops what runs on this data folder and waits until streams have finished. Exit code 1 if it does not end in time.
     Stop(StopArgs),
     /// Looks for what is wrong: settings, store, clock, ports, upstream, streams. Exit code 1 if something is.
@@ -40,6 +45,26 @@ pub struct Output {
     /// As JSON, for programs.
     #[arg(long)]
     pub json: bool,
+}
+
+/// How to look.
+#[derive(Debug, Clone, PartialEq, clap::Args)]
+pub struct StatusArgs {
+    /// How to say it.
+    #[command(flatten)]
+    pub output: Output,
+    /// Whom to trust.
+    #[command(flatten)]
+    pub trust: TrustArgs,
+}
+
+/// Whom to trust over TLS.
+#[derive(Debug, Clone, Default, PartialEq, clap::Args)]
+pub struct TrustArgs {
+    /// The CAs (PEM) to trust besides the system's. Without it, those of W2A_SERVICE_CA; the certificate of a house that
+    /// runs with these settings or on this data folder is trusted anyway.
+    #[arg(long, global = true, value_name = "FILE")]
+    pub ca: Option<String>,
 }
 
 /// How to stop.
@@ -68,6 +93,9 @@ pub struct DoctorArgs {
     /// How to say it.
     #[command(flatten)]
     pub output: Output,
+    /// Whom to trust.
+    #[command(flatten)]
+    pub trust: TrustArgs,
 }
 
 /// What to ask.
@@ -88,15 +116,52 @@ pub struct SmokeArgs {
     /// How to say it.
     #[command(flatten)]
     pub output: Output,
+    /// Whom to trust.
+    #[command(flatten)]
+    pub trust: TrustArgs,
+}
+
+impl Operation {
+    /// The CAs that were named for it.
+    pub fn ca(&self) -> Option<&String> {
+        match self {
+            Self::Status(args) => args.trust.ca.as_ref(),
+            Self::Doctor(args) => args.trust.ca.as_ref(),
+            Self::Smoke(args) => args.trust.ca.as_ref(),
+            Self::Stop(_) => None,
+        }
+    }
+}
+
+/// A port of a house.
+#[derive(Debug, Clone)]
+pub(crate) struct Port {
+    /// Without a slash at the end.
+    url: String,
+    /// The file with the certificate it shows, if it is known.
+    certificate: Option<PathBuf>,
+}
+
+impl Port {
+    fn of(scheme: &str, address: &str, certificate: Option<PathBuf>) -> Self {
+        Self { url: format!("{scheme}://{address}"), certificate }
+    }
+
+    /// Where a process says that it listens. Those that do not say whether over TLS do as the settings have it.
+    fn noted(address: &str, certificate: Option<&PathBuf>, before: &Self) -> Self {
+        let scheme = if certificate.is_some() || before.url.starts_with("https:") { "https" } else { "http" };
+        Self::of(scheme, address, certificate.cloned().or_else(|| before.certificate.clone()))
+    }
 }
 
 /// Where a house is, and how to be let in. Its `Debug` shows no key.
 pub(crate) struct House {
     config: Config,
-    /// Of the edge, without a slash at the end.
-    edge: String,
+    edge: Port,
     /// Of the services, if they are on a TCP port.
-    services: Option<String>,
+    services: Option<Port>,
+    /// Whether the edge was named on the command line.
+    is_named: bool,
     api_key: Option<String>,
     admin_key: Option<String>,
 }
@@ -108,31 +173,45 @@ impl House {
             Some(key.to_owned())
         };
         let admin_key = first(&settings.admin_key);
-        let edge = format!("{}://{}", config.security.edge_scheme(), reachable(&config.edge));
-        let edge = url.map_or(edge, |url| {
+        let certificate = |files: &Option<TlsFiles>| files.as_ref().and_then(|files| files.cert.clone());
+        let security = &config.security;
+        let own = || Port::of(security.edge_scheme(), &reachable(&config.edge), certificate(&security.edge));
+        // As clients see it, who know no file of this machine.
+        let edge = url.map_or_else(own, |url| {
             let url = url.trim_end_matches('/');
-            url.strip_suffix("/v1").unwrap_or(url).to_owned()
+            Port { url: url.strip_suffix("/v1").unwrap_or(url).to_owned(), certificate: None }
         });
         let services = match &config.grpc {
-            warp2api_rpc::listener::Address::Tcp(_) => {
-                Some(format!("{}://{}", config.security.grpc_scheme(), reachable(&config.grpc)))
+            Address::Tcp(_) => {
+                let certificate = certificate(&security.grpc);
+                Some(Port::of(security.grpc_scheme(), &reachable(&config.grpc), certificate))
             }
-            warp2api_rpc::listener::Address::Unix(_) => None,
+            Address::Unix(_) => None,
         };
         let api_key = key.cloned().or_else(|| first(&settings.api_token));
-        Self { config, edge, services, api_key, admin_key }
+        Self { config, edge, services, is_named: url.is_some(), api_key, admin_key }
     }
 
     /// Goes to where a running process says that it listens.
     fn at(mut self, notes: &[Note]) -> Self {
-        if let Some(edge) = notes.iter().find_map(|note| note.edge.clone()) {
-            self.edge = format!("{}://{edge}", self.config.security.edge_scheme());
+        if let Some((note, edge)) = notes.iter().find_map(|note| Some((note, note.edge.clone()?))) {
+            self.edge = Port::noted(&edge, note.edge_certificate.as_ref(), &self.edge);
         }
-        if let Some(services) = notes.iter().find_map(|note| note.grpc.clone()) {
+        if let Some((note, services)) = notes.iter().find_map(|note| Some((note, note.grpc.clone()?))) {
             let scheme = self.config.security.grpc_scheme();
-            self.services = (!services.starts_with("unix:")).then(|| format!("{scheme}://{services}"));
+            let before = self.services.take().unwrap_or_else(|| Port::of(scheme, "", None));
+            let is_tcp = !services.starts_with("unix:");
+            self.services = is_tcp.then(|| Port::noted(&services, note.grpc_certificate.as_ref(), &before));
         }
         self
+    }
+
+    /// What keeps a command from a port, and what to set.
+    fn advised(&self, port: &Port, words: String) -> String {
+        match trust::advice(&words, &port.url, &self.config) {
+            Some(advice) => format!("{words}; {advice}"),
+            None => words,
+        }
     }
 }
 
@@ -141,9 +220,9 @@ pub async fn run(operation: &Operation, config: Config, settings: &Settings) -> 
     let folder = config.store.folder();
     let notes = folder.as_deref().map(note::running).unwrap_or_default();
     let well = match operation {
-        Operation::Status(output) => {
+        Operation::Status(args) => {
             let house = House::new(config, settings, None, None).at(&notes);
-            status::run(&house, &notes, *output).await
+            status::run(&house, &notes, args.output).await
         }
         Operation::Stop(args) => {
             let usual = config.drain_window + config.drain_timeout + Duration::from_secs(10);

@@ -122,7 +122,7 @@ impl Authority {
     fn client(&self, shows: Option<&(String, String)>) -> ClientTls {
         let ca = Some(self.file("ca.pem"));
         let (cert, key) = shows.map(|(cert, key)| (cert.into(), key.into())).unzip();
-        ClientTls::client(TlsFiles { cert, key, ca }).unwrap()
+        ClientTls::client(TlsFiles { cert, key, ca, own: None }).unwrap()
     }
 }
 

@@ -46,7 +46,7 @@ pub(super) fn read(read: &mut Reader, grpc: &Address, places: &Places) -> Securi
     let files = |cert: Option<String>, key: Option<String>, ca: Option<String>| {
         let [cert, key, ca] = [cert, key, ca].map(|path| path.map(PathBuf::from));
         let written = cert.is_some() || key.is_some() || ca.is_some();
-        written.then_some(TlsFiles { cert, key, ca })
+        written.then_some(TlsFiles { cert, key, ca, own: None })
     };
     let edge = files(read.take(|s| &mut s.tls_cert), read.take(|s| &mut s.tls_key), None);
     let services = files(

@@ -92,7 +92,7 @@ async fn read(mut body: HttpBody, sent: Instant) -> Result<(String, Vec<Duration
 }
 
 /// An error with what is behind it, each said once.
-pub(super) fn chain(error: &dyn std::error::Error) -> String {
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let mut words = error.to_string();
     let mut source = error.source();
     while let Some(error) = source {

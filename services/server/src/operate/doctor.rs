@@ -16,6 +16,8 @@ use super::{House, Output, remote};
 use crate::banner::reachable;
 use crate::config::UpstreamChoice;
 use crate::pool;
+use crate::secured::Secured;
+use crate::trust;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 /// Tokens live about an hour; a clock that is wrong by less than this does no harm.
@@ -26,9 +28,13 @@ const VECTOR: (&str, [u8; 5]) = (r#"{"metadata":{"conversation_id":"c"}}"#, [0x2
 pub(super) async fn run(house: &House, notes: &[Note], output: Output) -> bool {
     // Settings that are wrong end the program before it comes here.
     let mut lines = vec![Line::ok("settings", "they are right"), codec(), store(house, notes).await];
-    let health = edge(house).await;
-    lines.push(port("edge port", &house.config.edge, notes, health.is_some()).await);
-    lines.push(port("grpc port", &house.config.grpc, notes, health.is_some()).await);
+    lines.extend(certificates(house));
+    let asked = edge(house).await;
+    let answers = asked.is_ok();
+    lines.push(port("edge port", &house.config.edge, notes, answers).await);
+    lines.push(port("grpc port", &house.config.grpc, notes, answers).await);
+    lines.extend(asked.as_ref().err().and_then(|words| unanswered(house, notes, words)));
+    let health = asked.ok();
     let upstream = health.as_ref().and_then(|health| health.json()["upstream"].as_str().map(str::to_owned));
     lines.extend(reach_upstream(house).await);
     if health.is_some() {
@@ -78,11 +84,43 @@ async fn store(house: &House, notes: &[Note]) -> Line {
     }
 }
 
-async fn edge(house: &House) -> Option<Answer> {
-    let client = remote::client().ok()?;
-    let asked =
-        ask(&client, Method::GET, &format!("{}/healthz", house.edge), None, None, PATIENCE).await.ok()?;
-    (asked.status == 200 && asked.json()["service"] == "Warp2Api").then_some(asked)
+async fn edge(house: &House) -> Result<Answer, String> {
+    let asked = get(house, "/healthz").await?;
+    if asked.status == 200 && asked.json()["service"] == "Warp2Api" {
+        Ok(asked)
+    } else {
+        Err(format!("{} is no edge of warp2api: {}", house.edge.url, asked.trouble()))
+    }
+}
+
+async fn get(house: &House, path: &str) -> Result<Answer, String> {
+    let client = remote::client(&house.config, &house.edge)?;
+    ask(&client, Method::GET, &format!("{}{path}", house.edge.url), None, None, PATIENCE).await
+}
+
+/// Whether the files for TLS can be used, if there are some.
+fn certificates(house: &House) -> Option<Line> {
+    let security = &house.config.security;
+    if [&security.edge, &security.grpc, &security.link].into_iter().all(Option::is_none) {
+        return None;
+    }
+    Some(match Secured::open(&house.config, true, true) {
+        Ok(_) => Line::ok("certificates", "they and their keys can be used"),
+        Err(error) => {
+            let cure =
+                "name files in PEM that belong together: W2A_TLS_CERT, W2A_GRPC_TLS_CERT, W2A_SERVICE_CA";
+            Line::fail("certificates", format!("{error:#}"), cure)
+        }
+    })
+}
+
+/// An edge that should answer and does not: one that was named, one that runs, or one behind TLS.
+fn unanswered(house: &House, notes: &[Note], words: &str) -> Option<Line> {
+    let url = &house.edge.url;
+    let advice = trust::advice(words, url, &house.config);
+    let awaited = house.is_named || notes.iter().any(|note| note.edge.is_some());
+    let cure = advice.unwrap_or("look at its log; `warp2api stop` and a new start help if it hangs");
+    (awaited || advice.is_some()).then(|| Line::fail("edge", format!("{url}: {words}"), cure))
 }
 
 /// Whether a port is free, or ours.
@@ -159,8 +197,7 @@ fn clock(answer: &Answer, now: SystemTime) -> Line {
 }
 
 async fn ready(house: &House) -> Line {
-    let Ok(client) = remote::client() else { return Line::fail("ready", "no client", "see the words") };
-    match ask(&client, Method::GET, &format!("{}/readyz", house.edge), None, None, PATIENCE).await {
+    match get(house, "/readyz").await {
         Ok(answer) if answer.status == 200 => Line::ok("ready", "a chat can be served"),
         Ok(answer) => Line::fail(
             "ready",
@@ -173,11 +210,14 @@ async fn ready(house: &House) -> Line {
 
 /// Whether a stream comes as it is said, all the way to here.
 async fn stream(house: &House) -> Line {
-    let Ok(client) = remote::client() else { return Line::fail("stream", "no client", "see the words") };
+    let client = match remote::client(&house.config, &house.edge) {
+        Ok(client) => client,
+        Err(words) => return Line::fail("stream", words, "the words say how"),
+    };
     let message = serde_json::json!({"role": "user", "content": SLOWLY});
     let body = serde_json::json!({"model": "auto", "stream": true, "messages": [message]});
     let key = house.api_key.as_deref().map(|key| ("authorization", key));
-    let url = format!("{}/v1/chat/completions", house.edge);
+    let url = format!("{}/v1/chat/completions", house.edge.url);
     match ask(&client, Method::POST, &url, key, Some(&body), PATIENCE).await {
         Ok(answer) if answer.status == 200 => streamed("stream", &answer),
         Ok(answer) => Line::fail("stream", answer.trouble(), "docs/troubleshooting.md knows the messages"),

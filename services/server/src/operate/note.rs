@@ -7,9 +7,10 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+use warp2api_rpc::tls::TlsFiles;
 
 use crate::app::Addresses;
-use crate::config::Role;
+use crate::config::{Role, Security};
 
 /// A running process, as it describes itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,6 +27,12 @@ pub struct Note {
     pub edge: Option<String>,
     /// Where its services listen.
     pub grpc: Option<String>,
+    /// The file with the certificate that its edge shows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub edge_certificate: Option<PathBuf>,
+    /// The file with the certificate that its services show.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grpc_certificate: Option<PathBuf>,
 }
 
 impl Note {
@@ -38,7 +45,19 @@ impl Note {
             since: prost_types::Timestamp::from(std::time::SystemTime::now()).to_string(),
             edge: addresses.edge.as_ref().map(crate::banner::reachable),
             grpc: addresses.grpc.as_ref().map(crate::banner::reachable),
+            edge_certificate: None,
+            grpc_certificate: None,
         }
+    }
+
+    /// With what the ports of the process show.
+    #[must_use]
+    pub fn with_certificates(mut self, security: &Security) -> Self {
+        // Whoever reads it may be in another folder.
+        let shown = |files: &Option<TlsFiles>| std::path::absolute(files.as_ref()?.cert.as_ref()?).ok();
+        self.edge_certificate = self.edge.as_ref().and_then(|_| shown(&security.edge));
+        self.grpc_certificate = self.grpc.as_ref().and_then(|_| shown(&security.grpc));
+        self
     }
 }
 

@@ -10,6 +10,7 @@ use warp2api_rpc::HttpEndpoint;
 use super::ask::{Answer, ask};
 use super::report::{Line, say};
 use super::{House, SmokeArgs, remote};
+use crate::trust;
 
 /// A turn of a real model may think for a while.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -23,16 +24,21 @@ struct Smoke<'a> {
 }
 
 pub(super) async fn run(house: &House, args: &SmokeArgs) -> bool {
-    let client = match remote::client() {
+    let client = match remote::client(&house.config, &house.edge) {
         Ok(client) => client,
-        Err(words) => return say(&[Line::fail("client", words, "see the words")], args.output),
+        Err(words) => {
+            let cure = "correct --ca, W2A_SERVICE_CA or W2A_TLS_CERT";
+            return say(&[Line::fail("client", words, cure)], args.output);
+        }
     };
     let smoke = Smoke { client, house, model: &args.model };
     let upstream = match smoke.get("/healthz").await {
         Ok(health) if health.status == 200 => health.json()["upstream"].as_str().map(str::to_owned),
         Ok(health) => return say(&[Line::fail("edge", health.trouble(), NO_EDGE)], args.output),
         Err(words) => {
-            return say(&[Line::fail("edge", format!("{}: {words}", house.edge), NO_EDGE)], args.output);
+            let url = &house.edge.url;
+            let cure = trust::advice(&words, url, &house.config).unwrap_or(NO_EDGE);
+            return say(&[Line::fail("edge", format!("{url}: {words}"), cure)], args.output);
         }
     };
     let is_embedded = upstream.as_deref() == Some("embedded");
@@ -53,12 +59,12 @@ const LOOK: &str = "`warp2api doctor` looks for the cause, docs/troubleshooting.
 impl Smoke<'_> {
     async fn get(&self, path: &str) -> Result<Answer, String> {
         let key = self.house.api_key.as_deref().map(|key| ("authorization", key));
-        ask(&self.client, Method::GET, &format!("{}{path}", self.house.edge), key, None, PATIENCE).await
+        ask(&self.client, Method::GET, &format!("{}{path}", self.house.edge.url), key, None, PATIENCE).await
     }
 
     async fn chat(&self, body: Value) -> Result<Answer, String> {
         let key = self.house.api_key.as_deref().map(|key| ("authorization", key));
-        let url = format!("{}/v1/chat/completions", self.house.edge);
+        let url = format!("{}/v1/chat/completions", self.house.edge.url);
         let answer = ask(&self.client, Method::POST, &url, key, Some(&body), PATIENCE).await?;
         if answer.status == 200 { Ok(answer) } else { Err(answer.trouble()) }
     }

@@ -8,24 +8,16 @@ use serde_json::{Value, json};
 
 use super::ask::{Answer, ask};
 use super::note::Note;
-use super::{House, Output, remote};
+use super::{House, Output, Port, remote};
 
 const PATIENCE: Duration = Duration::from_secs(5);
 
 pub(super) async fn run(house: &House, notes: &[Note], output: Output) -> bool {
-    let Ok(client) = remote::client() else { return false };
-    let get = async |url: String, key| ask(&client, Method::GET, &url, key, None, PATIENCE).await;
-    let edge = match get(format!("{}/healthz", house.edge), None).await {
-        Ok(health) => Some((health, get(format!("{}/readyz", house.edge), None).await)),
-        Err(_) => None,
+    let (edge, edge_error) = apart(edge(house).await);
+    let (services, services_error) = match &house.services {
+        Some(port) => apart(services(house, port).await),
+        None => (None, None),
     };
-    let mut services = None;
-    if let Some(url) = &house.services {
-        let key = house.admin_key.as_deref().map(|key| ("x-admin-key", key));
-        if let Ok(ready) = get(format!("{url}/readyz"), None).await {
-            services = Some((ready, get(format!("{url}/v1/poolStatus"), key).await));
-        }
-    }
     let ready = match (&edge, &services) {
         (Some((_, Ok(ready))), _) => ready.status == 200,
         (None, Some((ready, _))) => ready.status == 200,
@@ -37,12 +29,16 @@ pub(super) async fn run(house: &House, notes: &[Note], output: Output) -> bool {
         "edge": edge.as_ref().map(|(health, ready)| {
             let body = health.json();
             let why = ready.as_ref().map(why_not).unwrap_or_default();
-            json!({"url": house.edge, "version": body["version"], "upstream": body["upstream"], "not_ready": why})
+            json!({"url": house.edge.url, "version": body["version"], "upstream": body["upstream"], "not_ready": why})
         }),
         "services": services.as_ref().map(|(ready, pool)| {
+            let error = pool.as_ref().map_or_else(|words| Some(words.clone()), why_not);
             let pool = pool.as_ref().ok().filter(|pool| pool.status == 200).map(Answer::json);
-            json!({"url": house.services, "not_ready": why_not(ready), "pool": pool})
+            let url = house.services.as_ref().map(|port| &port.url);
+            json!({"url": url, "not_ready": why_not(ready), "pool": pool, "pool_error": error})
         }),
+        "edge_error": edge_error,
+        "services_error": services_error,
     });
     if output.json {
         println!("{told}");
@@ -50,6 +46,34 @@ pub(super) async fn run(house: &House, notes: &[Note], output: Output) -> bool {
         print!("{}", text(&told));
     }
     ready
+}
+
+/// The edge's health, and whether it can serve.
+async fn edge(house: &House) -> Result<(Answer, Result<Answer, String>), String> {
+    let port = &house.edge;
+    let client = remote::client(&house.config, port)?;
+    let get =
+        async |path| ask(&client, Method::GET, &format!("{}{path}", port.url), None, None, PATIENCE).await;
+    let health = get("/healthz").await.map_err(|words| house.advised(port, words))?;
+    Ok((health, get("/readyz").await))
+}
+
+/// Whether the services can serve, and how the pool is.
+async fn services(house: &House, port: &Port) -> Result<(Answer, Result<Answer, String>), String> {
+    let client = remote::client(&house.config, port)?;
+    let get = async |path, key| {
+        ask(&client, Method::GET, &format!("{}{path}", port.url), key, None, PATIENCE).await
+    };
+    let ready = get("/readyz", None).await.map_err(|words| house.advised(port, words))?;
+    let key = house.admin_key.as_deref().map(|key| ("x-admin-key", key));
+    Ok((ready, get("/v1/poolStatus", key).await))
+}
+
+fn apart<T>(found: Result<T, String>) -> (Option<T>, Option<String>) {
+    match found {
+        Ok(found) => (Some(found), None),
+        Err(words) => (None, Some(words)),
+    }
 }
 
 fn why_not(ready: &Answer) -> Option<String> {
@@ -72,12 +96,13 @@ fn text(told: &Value) -> String {
         );
         line(&shown(&process["role"]), &words);
     }
+    let because = |error: &Value| error.as_str().map(|words| format!(": {words}")).unwrap_or_default();
     let state = |part: &Value| match &part["not_ready"] {
         Value::Null => "ready".to_owned(),
         why => format!("not ready: {}", shown(why)),
     };
     match &told["edge"] {
-        Value::Null => line("edge", "does not answer"),
+        Value::Null => line("edge", &format!("does not answer{}", because(&told["edge_error"]))),
         edge => {
             line(
                 "edge",
@@ -89,11 +114,17 @@ fn text(told: &Value) -> String {
         }
     }
     match &told["services"] {
-        Value::Null => line("services", "do not answer over TCP"),
+        Value::Null => {
+            line("services", &format!("do not answer over TCP{}", because(&told["services_error"])));
+        }
         services => line("services", &format!("{}, {}", shown(&services["url"]), state(services))),
     }
     match &told["services"]["pool"] {
-        Value::Null => {}
+        Value::Null => {
+            if let Some(error) = told["services"]["pool_error"].as_str() {
+                line("credentials", &format!("not told: {error}"));
+            }
+        }
         pool => {
             let count = |name: &str| pool[name].as_i64().unwrap_or(0);
             line(

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand, ValueEnum};
 use warp2api_proto::token_pool::v1::{CredentialKind, CredentialState, CredentialTier};
 
+use crate::operate::TrustArgs;
+
 /// Looks after the credentials of the pool.
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -23,6 +25,9 @@ pub struct TokensArgs {
     /// Print JSON instead of tables: the messages of the contract, a list as one array.
     #[arg(long, global = true)]
     pub(super) json: bool,
+    /// Whom to trust.
+    #[command(flatten)]
+    pub(crate) trust: TrustArgs,
 }
 
 /// What to do.

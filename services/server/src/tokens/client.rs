@@ -1,14 +1,20 @@
 //! Calls of `TokenPool`, each with its key and its time, lists with all their pages.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::{Request, Response, Status};
+use warp2api_proto::error::v1::ErrorReason;
 use warp2api_proto::token_pool::v1::token_pool_client::TokenPoolClient;
 use warp2api_proto::token_pool::v1::*;
 use warp2api_rpc::GrpcEndpoint;
+use warp2api_rpc::endpoint::Place;
 
 use super::failure::{Failure, Refusal};
+use crate::config::Config;
+use crate::operate::chain;
+use crate::trust;
 
 /// How long a call may take. Some ask the upstream, more than once.
 const PATIENCE: Duration = Duration::from_secs(90);
@@ -23,6 +29,8 @@ pub(super) struct Client {
     key: Option<MetadataValue<Ascii>>,
     /// Where it is, for people.
     place: String,
+    /// The address and the settings it is reached with, if it is a service.
+    reached: Option<(String, Arc<Config>)>,
 }
 
 /// Calls a method and takes its answer.
@@ -49,7 +57,18 @@ impl Client {
             value.set_sensitive(true);
             Ok::<_, Failure>(value)
         };
-        Ok(Self { pool: TokenPoolClient::new(endpoint), key: key.map(value).transpose()?, place })
+        Ok(Self {
+            pool: TokenPoolClient::new(endpoint),
+            key: key.map(value).transpose()?,
+            place,
+            reached: None,
+        })
+    }
+
+    /// With what is needed to say why a service cannot be reached.
+    pub(super) fn of_service(mut self, place: &Place, config: &Config) -> Self {
+        self.reached = Some((place.to_string(), Arc::new(config.clone())));
+        self
     }
 
     fn request<T>(&self, message: T) -> Request<T> {
@@ -63,7 +82,11 @@ impl Client {
 
     fn refusal(&self, status: &Status) -> Failure {
         let (place, with_key) = (self.place.clone(), self.key.is_some());
-        Failure::Call(Box::new(Refusal { place, with_key, failure: status.into() }))
+        let failure = warp2api_rpc::Failure::from(status);
+        // Only what did not reach a service is TLS's.
+        let reached = self.reached.as_ref().filter(|_| failure.reason == ErrorReason::ServiceUnreachable);
+        let advice = reached.and_then(|(url, config)| trust::advice(&chain(status), url, config));
+        Failure::Call(Box::new(Refusal { place, with_key, advice, failure }))
     }
 
     /// The credentials of a tier and in a state, where these are given.

@@ -24,6 +24,8 @@ pub(super) enum Failure {
     Runtime(#[source] Error),
     #[error("the service at {place} cannot be reached: {words}")]
     Unreachable { place: String, words: String },
+    #[error("a file for TLS cannot be used: {words}")]
+    Tls { words: String },
     #[error(
         "no service answers at {place}, and a pool in memory is only where a service runs; start it, or name a \
              store (W2A_DATA_DIR, W2A_DATABASE_URL)"
@@ -57,13 +59,18 @@ pub(super) struct Refusal {
     pub(super) place: String,
     /// Whether a key was sent.
     pub(super) with_key: bool,
+    /// What to set, if TLS is to blame.
+    pub(super) advice: Option<&'static str>,
     /// Its words.
     pub(super) failure: warp2api_rpc::Failure,
 }
 
 impl std::fmt::Display for Refusal {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { place, with_key, failure } = self;
+        let Self { place, with_key, advice, failure } = self;
+        if let Some(advice) = advice {
+            return write!(f, "the service at {place} cannot be reached: {advice}");
+        }
         match failure.reason {
             ErrorReason::AdminKeyInvalid if *with_key => write!(
                 f,

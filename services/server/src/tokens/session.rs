@@ -3,6 +3,7 @@
 //! service's, and may be others than those that are set here.
 
 use std::io::{self, ErrorKind};
+use std::path::Path;
 use std::time::Duration;
 
 use tokio::net::TcpStream;
@@ -15,6 +16,7 @@ use warp2api_proto::token_pool::v1::token_pool_server::TokenPoolServer;
 use warp2api_rpc::admin_keys::named_keys;
 use warp2api_rpc::endpoint::{self, Place};
 use warp2api_rpc::listener::Address;
+use warp2api_rpc::tls::ClientTls;
 use warp2api_rpc::{Caller, GrpcEndpoint};
 use warp2api_token_pool::store::OpenError;
 use warp2api_token_pool::{Accounts, TokenPoolService};
@@ -25,6 +27,7 @@ use crate::config::{Config, Role};
 use crate::pool;
 use crate::secured::Secured;
 use crate::settings::Settings;
+use crate::trust;
 
 /// How long a connection may take until nobody is there.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -61,25 +64,43 @@ pub(super) async fn open(mut settings: Settings) -> Result<Session, Failure> {
     of_the_service.into_iter().for_each(|setting| *setting = None);
     let config = Config::resolve(Role::TokenPool, settings)?;
     if config.places.token_pool != Place::Local {
-        return service(&config.places.token_pool, &config, key);
+        return service(&config.places.token_pool, &config, key, None);
     }
     let address = reachable(&config.grpc);
     match connect(&address).await {
-        Ok(()) => service(&place(&address, config.security.grpc_scheme()), &config, key),
+        Ok(()) => {
+            let place = place(&address, config.security.grpc_scheme());
+            let tls = trust::tool(&config, own_certificate(&config));
+            let tls =
+                tls.map_err(|error| Failure::Tls { words: format!("{:#}", anyhow::Error::from(error)) })?;
+            service(&place, &config, key, Some(tls))
+        }
         Err(error) if is_nobody(&error) && address.is_loopback() => store(config, &address).await,
         Err(error) => Err(Failure::Unreachable { place: address.to_string(), words: error.to_string() }),
     }
 }
 
-fn service(place: &Place, config: &Config, key: Option<&str>) -> Result<Session, Failure> {
+/// The certificate of the services that run with these settings.
+fn own_certificate(config: &Config) -> Option<&Path> {
+    config.security.grpc.as_ref()?.cert.as_deref()
+}
+
+fn service(
+    place: &Place,
+    config: &Config,
+    key: Option<&str>,
+    tls: Option<ClientTls>,
+) -> Result<Session, Failure> {
     let shown = place.to_string();
     let shown = shown.strip_prefix("http://").unwrap_or(&shown).to_owned();
     let unreachable =
         |error: anyhow::Error| Failure::Unreachable { place: shown.clone(), words: format!("{error:#}") };
-    let link = Secured::open(config, false, false).map_err(unreachable)?.link;
+    let mut link = Secured::open(config, false, false).map_err(unreachable)?.link;
+    link.tls = tls.or(link.tls);
     let endpoint = endpoint::linked(place, &link).map_err(|error| unreachable(error.into()))?;
     eprintln!("talking to the service at {shown}");
-    Ok(Session { client: Client::new(endpoint, key, shown)?, accounts: None })
+    let client = Client::new(endpoint, key, shown)?.of_service(place, config);
+    Ok(Session { client, accounts: None })
 }
 
 async fn store(mut config: Config, address: &Address) -> Result<Session, Failure> {

@@ -186,7 +186,7 @@ impl Collector {
         let (cert, key) = (folder.join("ca.pem"), folder.join("key.pem"));
         std::fs::write(&cert, signed.cert.pem()).unwrap();
         std::fs::write(&key, signed.signing_key.serialize_pem()).unwrap();
-        let files = TlsFiles { cert: Some(cert), key: Some(key), ca: None };
+        let files = TlsFiles { cert: Some(cert), key: Some(key), ca: None, own: None };
         let tls = Some(ServerTls::server(files).unwrap());
         let listener = Listener::bind(&"127.0.0.1:0".parse().unwrap(), "the test").await.unwrap();
         let url = format!("https://{}", listener.local_address().unwrap());

@@ -34,6 +34,7 @@ mod settings;
 mod stop;
 #[cfg(unix)]
 mod survival;
+mod tls;
 mod tokens;
 mod tools;
 #[cfg(unix)]

@@ -162,7 +162,8 @@ impl Program {
     /// The edge, `127.0.0.1:port`.
     pub(crate) fn edge(&self) -> &str {
         let base = self.shown("base URL");
-        base.strip_prefix("http://").and_then(|rest| rest.strip_suffix("/v1")).expect("a base URL")
+        let (_, rest) = base.split_once("://").expect("a base URL");
+        rest.strip_suffix("/v1").expect("a base URL")
     }
 
     /// Sends a chat to the edge. Reading is up to the caller.
