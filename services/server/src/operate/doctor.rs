@@ -33,6 +33,9 @@ pub(super) async fn run(house: &House, notes: &[Note], output: Output) -> bool {
     let answers = asked.is_ok();
     lines.push(port("edge port", &house.config.edge, notes, answers).await);
     lines.push(port("grpc port", &house.config.grpc, notes, answers).await);
+    if let Some(address) = &house.config.metrics {
+        lines.push(port("metrics port", address, notes, answers).await);
+    }
     lines.extend(asked.as_ref().err().and_then(|words| unanswered(house, notes, words)));
     let health = asked.ok();
     let upstream = health.as_ref().and_then(|health| health.json()["upstream"].as_str().map(str::to_owned));
@@ -132,7 +135,8 @@ async fn port(name: &'static str, address: &Address, notes: &[Note], edge_answer
             Line::ok(name, format!("{shown} is in use by the process that runs"))
         }
         Err(error) => {
-            let cure = "stop the other program, or choose another port (PORT, W2A_GRPC_ADDR)";
+            let cure =
+                "stop the other program, or choose another port (PORT, W2A_GRPC_ADDR, W2A_METRICS_ADDR)";
             Line::fail(name, format!("{shown} cannot be had: {error}"), cure)
         }
     }

@@ -148,13 +148,14 @@ fn the_doctor_names_what_is_wrong_and_the_cure() {
             data,
             ("PORT", &port),
             ("W2A_GRPC_ADDR", "127.0.0.1:0"),
+            ("W2A_METRICS_ADDR", &format!("127.0.0.1:{port}")),
             ("W2A_UPSTREAM", &gone),
             ("WARP_API_KEY", "wk-1"),
         ],
     );
 
     assert_eq!(code, 1, "{found}");
-    for name in ["edge port", "upstream"] {
+    for name in ["edge port", "metrics port", "upstream"] {
         assert_eq!(check(&found, name)["level"], "fail", "{name}: {found}");
         assert!(check(&found, name)["cure"].is_string(), "{name}: {found}");
     }
