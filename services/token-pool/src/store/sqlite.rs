@@ -79,16 +79,13 @@ impl Sqlite {
     /// Writes changes, all of them or none. `lasting` ones survive the machine's power as well.
     pub(crate) async fn write(&self, changes: &Changes, lasting: bool) -> sqlx::Result<()> {
         let mut connection = self.pool.acquire().await?;
-        let level = if lasting { "PRAGMA synchronous = FULL" } else { "PRAGMA synchronous = NORMAL" };
-        sqlx::query(level).execute(&mut *connection).await?;
-        let mut transaction = connection.begin().await?;
-        write(&mut transaction, changes).await?;
-        transaction.commit().await?;
-        if changes.key.is_some() {
-            // What the old key sealed is in the log still.
-            sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&mut *connection).await?;
+        let written = write_lasting(&mut connection, changes, lasting).await;
+        if written.is_err() {
+            // As after a full disk, SQLite may have ended the transaction by itself, and the two sides count
+            // differently from then on: nothing could ever be written on this connection again.
+            drop(connection.close().await);
         }
-        Ok(())
+        written
     }
 
     /// The trail, newest first, before an event.
@@ -121,6 +118,23 @@ fn prepare(path: &Path) -> std::io::Result<()> {
         }
     }
     drop(file);
+    Ok(())
+}
+
+async fn write_lasting(
+    connection: &mut SqliteConnection,
+    changes: &Changes,
+    lasting: bool,
+) -> sqlx::Result<()> {
+    let level = if lasting { "PRAGMA synchronous = FULL" } else { "PRAGMA synchronous = NORMAL" };
+    sqlx::query(level).execute(&mut *connection).await?;
+    let mut transaction = connection.begin().await?;
+    write(&mut transaction, changes).await?;
+    transaction.commit().await?;
+    if changes.key.is_some() {
+        // What the old key sealed is in the log still.
+        sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&mut *connection).await?;
+    }
     Ok(())
 }
 
@@ -159,4 +173,32 @@ async fn write(connection: &mut SqliteConnection, changes: &Changes) -> sqlx::Re
         sqlx::query(crate::store::FORGET_AUDIT).bind(most).execute(&mut *connection).await?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The limit belongs to a connection; it says the same as a disk that is full, and ends the transaction as that does.
+    #[tokio::test]
+    async fn what_did_not_fit_is_written_as_soon_as_there_is_room() {
+        let folder = tempfile::tempdir().unwrap();
+        let database = Sqlite::open(&folder.path().join("pool.db")).await.unwrap();
+        let mut connections =
+            [database.pool.acquire().await.unwrap(), database.pool.acquire().await.unwrap()];
+        for connection in &mut connections {
+            sqlx::query("PRAGMA max_page_count = 1").execute(&mut **connection).await.unwrap();
+        }
+        drop(connections);
+        let changes = Changes { common: Some("x".repeat(1_000_000)), ..Changes::default() };
+
+        for _ in 0..2 {
+            let error = database.write(&changes, true).await.unwrap_err().to_string();
+            assert!(error.contains("full"), "{error}");
+        }
+
+        database.write(&changes, true).await.unwrap();
+        assert_eq!(database.load().await.unwrap().common, changes.common.unwrap());
+        database.close().await;
+    }
 }
