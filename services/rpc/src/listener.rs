@@ -228,11 +228,19 @@ impl Drop for SocketFile {
 /// Binds a unix socket. A file left behind by a process that died is removed; one that somebody answers on is not.
 #[cfg(unix)]
 async fn bind_unix(path: &str) -> io::Result<Listener> {
+    use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
     use tokio::net::{UnixListener, UnixStream};
     let listener = match UnixListener::bind(path) {
         Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
-            if UnixStream::connect(path).await.is_ok() {
-                return Err(error);
+            let is_socket = std::fs::symlink_metadata(path)?.file_type().is_socket();
+            if !is_socket {
+                let words = "there is a file that is no socket; remove it, or name another path";
+                return Err(io::Error::new(io::ErrorKind::AlreadyExists, words));
+            }
+            // Only a socket that nobody listens on is left behind; one whose owner is busy is not.
+            match UnixStream::connect(path).await {
+                Err(refused) if refused.kind() == io::ErrorKind::ConnectionRefused => {}
+                _ => return Err(error),
             }
             std::fs::remove_file(path)?;
             UnixListener::bind(path)?
@@ -240,8 +248,7 @@ async fn bind_unix(path: &str) -> io::Result<Listener> {
         other => other?,
     };
     // Leases travel over these sockets: for the owner only.
-    std::os::unix::fs::PermissionsExt::set_mode(&mut std::fs::metadata(path)?.permissions(), 0o600);
-    std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
     Ok(Listener::Unix(listener, SocketFile(path.to_owned())))
 }
 
@@ -305,5 +312,20 @@ mod tests {
         assert!(matches!(second, Err(BindError::Taken { .. })));
         drop(live);
         assert!(!path.exists(), "the file goes with the listener");
+    }
+
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn a_file_that_is_no_socket_is_left_alone() {
+        let path = std::env::temp_dir().join(format!("warp2api-{}.txt", uuid::Uuid::new_v4()));
+        std::fs::write(&path, "dear to somebody").unwrap();
+
+        let address = Address::Unix(path.to_str().unwrap().to_owned());
+        let error = Listener::bind(&address, "--grpc-addr").await.unwrap_err();
+
+        let cause = std::error::Error::source(&error).unwrap().to_string();
+        assert!(cause.contains("no socket"), "{error}: {cause}");
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "dear to somebody");
+        std::fs::remove_file(&path).unwrap();
     }
 }

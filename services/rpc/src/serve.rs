@@ -18,6 +18,7 @@ use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::Semaphore;
+use tokio::time::Instant;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
@@ -30,6 +31,8 @@ use crate::tls::ServerTls;
 
 /// How long after the word to stop what was sent before it may still arrive.
 const SETTLING: Duration = Duration::from_millis(25);
+/// How often it is told that nobody can come in.
+const TOLD_AGAIN: Duration = Duration::from_secs(10);
 
 /// The limits of a listener.
 #[derive(Debug, Clone)]
@@ -100,6 +103,7 @@ where
         tokio::time::sleep(SETTLING).await;
     };
     let mut closing = std::pin::pin!(closing);
+    let mut told: Option<Instant> = None;
     loop {
         let next = async {
             let slot = slots.clone().acquire_owned().await;
@@ -129,7 +133,10 @@ where
             }
             Err(error) => {
                 // A connection that died in the queue, or no file descriptor left: neither is a reason to stop.
-                tracing::warn!(%error, "cannot accept a connection");
+                if told.is_none_or(|told| told.elapsed() >= TOLD_AGAIN) {
+                    tracing::warn!(%error, "cannot accept a connection");
+                    told = Some(Instant::now());
+                }
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
         }
