@@ -9,6 +9,13 @@
 //! - [`operate`]: the commands that look after a house.
 //! - [`tokens`]: those that look after its pool.
 //! - [`banner`]: what a person sees at the start. [`telemetry`]: logs, traces, metrics. [`signals`]: how it is told to stop.
+//! - [`say`]: how it speaks where nobody may hear it.
+
+#![deny(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "they panic where nobody hears them: `say` does not"
+)]
 
 pub mod app;
 pub mod banner;
@@ -24,6 +31,7 @@ mod pool;
 mod read;
 mod ready;
 pub mod reload;
+pub mod say;
 mod secured;
 pub mod settings;
 pub mod signals;

@@ -1,5 +1,11 @@
 //! `warp2api`: parse, configure, build, open, wait, drain.
 
+#![deny(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "they panic where nobody hears them: `say` does not"
+)]
+
 use std::process::ExitCode;
 
 use clap::Parser as _;
@@ -8,9 +14,9 @@ use warp2api_server::cli::{Cli, Command, ConfigArgs};
 use warp2api_server::config::{Config, Role};
 use warp2api_server::operate::{self, Note, NoteFile, Operation};
 use warp2api_server::reload::Reloader;
-use warp2api_server::settings::{self, Settings};
-use warp2api_server::sources::{Gathered, Sources};
-use warp2api_server::{banner, keys, signals, telemetry, tokens};
+use warp2api_server::settings::Settings;
+use warp2api_server::sources::{Gathered, Origins, Sources};
+use warp2api_server::{aside, banner, keys, say, signals, telemetry, tokens};
 
 /// The exit code of a program that was told something it cannot use (`EX_USAGE` of BSD's sysexits).
 const USAGE: u8 = 64;
@@ -27,12 +33,15 @@ fn main() -> ExitCode {
         return tokens::run(args, cli.settings, cli.config);
     }
     let sources = Sources::new(cli.settings, cli.config);
-    let Gathered { settings, origins, strangers } = match sources.gather() {
-        Ok(gathered) => gathered,
+    let (Gathered { settings, origins, strangers }, mut problems) = match sources.look() {
+        Ok(found) => found,
         Err(error) => return fail(USAGE, &error.into()),
     };
     let command = cli.command.unwrap_or(Command::Serve);
     if let Command::Keys(keys) = &command {
+        if !problems.0.is_empty() {
+            return fail(USAGE, &problems.into());
+        }
         return match keys::file_of(settings, origins)
             .and_then(|path| keys.run(&path, &mut std::io::stdout().lock()))
         {
@@ -40,22 +49,32 @@ fn main() -> ExitCode {
             Err(error) => fail(1, &error),
         };
     }
-    if let Err(error) = telemetry::check(&settings) {
-        return fail(USAGE, &anyhow::anyhow!(error));
-    }
+    problems.0.extend(telemetry::check(&settings).err());
     let role = match &command {
         Command::Config(args) => args.role,
         // These only look for a house: what one would need to open its rooms is not their business.
         Command::Operate(Operation::Status(_) | Operation::Stop(_) | Operation::Smoke(_)) => Role::Codec,
         other => other.role().unwrap_or(Role::All),
     };
-    let config = match Config::resolve_from(role, settings.clone(), origins) {
-        Ok(config) => config,
-        Err(problems) => return fail(USAGE, &problems.into()),
+    let config = match Config::resolve_from(role, settings.clone(), origins.clone()) {
+        Ok(config) if problems.0.is_empty() => config,
+        Ok(_) => return fail(USAGE, &problems.into()),
+        Err(more) => {
+            problems.0.extend(more.0);
+            return fail(USAGE, &problems.into());
+        }
     };
+    if matches!(command, Command::Config(_)) || command.role().is_some() {
+        for stranger in &strangers {
+            aside!("warp2api: {stranger}");
+        }
+    }
     if let Command::Config(args) = command {
-        show_config(&args, &settings, &config, &strangers);
-        return ExitCode::SUCCESS;
+        return if show_config(&args, &settings, &origins, &config) {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::FAILURE
+        };
     }
     if let Command::Operate(operation) = command {
         return operate_on(&operation, config, &settings);
@@ -91,16 +110,16 @@ async fn run(config: Config, reloader: Reloader) -> anyhow::Result<()> {
         );
     }
     let app = Box::pin(App::build(config)).await?;
-    println!("{}", banner::text(&app, &app.addresses()?));
+    say::greeting(banner::text(&app, &app.addresses()?));
     let _note = leave_note(&app)?;
     let running = app.spawn();
     tokio::select! {
         () = signals::stop() => {}
         () = reloader.run(&running) => {}
     }
-    eprintln!("stopping: open streams may finish; once more to stop at once");
+    aside!("stopping: open streams may finish; once more to stop at once");
     if !running.drain(signals::stop()).await {
-        eprintln!("stopped before everything had finished");
+        aside!("stopped before everything had finished");
     }
     Ok(())
 }
@@ -123,20 +142,22 @@ fn leave_note(app: &App) -> anyhow::Result<Option<NoteFile>> {
     }))
 }
 
-fn show_config(args: &ConfigArgs, settings: &Settings, config: &Config, strangers: &[String]) {
-    for name in strangers {
-        let hint = settings::nearest(name.trim_start_matches("W2A_"))
-            .map(|near| format!("; did you mean `{near}`?"));
-        eprintln!("warp2api: {name} is in the environment and no setting{}", hint.unwrap_or_default());
-    }
+fn show_config(args: &ConfigArgs, settings: &Settings, origins: &Origins, config: &Config) -> bool {
     if args.check {
-        println!("the settings are right: {} of them are written", settings.written().len());
-    } else {
-        println!("written: {settings:#?}\nresolved: {config:#?}");
+        return say::answer(format!(
+            "the settings are right: {} of them are written\n",
+            settings.written().len()
+        ));
     }
+    let written = settings.shown();
+    let lines = written.iter().map(|(key, value)| {
+        let place = origins.of(key).unwrap_or_default();
+        format!("{key} = {value:?}  # {place}\n")
+    });
+    say::answer(format!("# written\n{}\n# resolved\n{config:#?}\n", lines.collect::<String>()))
 }
 
 fn fail(code: u8, error: &anyhow::Error) -> ExitCode {
-    eprintln!("warp2api: {error:#}");
+    aside!("warp2api: {error:#}");
     ExitCode::from(code)
 }

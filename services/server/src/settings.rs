@@ -6,18 +6,14 @@
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
-
 macro_rules! settings {
     ($($(#[doc = $doc:literal])+ $name:ident: $env:literal, $kind:ident;)+) => {
         /// Every setting, as text, `None` where nobody wrote one.
-        #[derive(Clone, Default, PartialEq, Eq, clap::Args, Deserialize)]
-        #[serde(deny_unknown_fields, default)]
+        #[derive(Clone, Default, PartialEq, Eq, clap::Args)]
         pub struct Settings {
             $(
                 $(#[doc = $doc])+
                 #[arg(long, global = true, value_name = "VALUE", hide = hidden(Kind::$kind), help_heading = "Settings")]
-                #[serde(deserialize_with = "text")]
                 pub $name: Option<String>,
             )+
         }
@@ -91,8 +87,11 @@ pub const RELOADED: &[&str] = &[
 pub fn nearest(written: &str) -> Option<&'static str> {
     let written = written.to_ascii_lowercase().replace('-', "_");
     let by_variable = TABLE.iter().find(|described| described.env.eq_ignore_ascii_case(&written));
+    // Of a short word, three letters are another word.
+    let most = 3.min(written.len() / 2);
     let far = |key: &&str| strsim::damerau_levenshtein(key, &written);
-    let by_key = || TABLE.iter().map(|described| described.key).min_by_key(far).filter(|key| far(key) <= 3);
+    let by_key =
+        || TABLE.iter().map(|described| described.key).min_by_key(far).filter(|key| far(key) <= most);
     by_variable.map(|described| described.key).or_else(by_key)
 }
 
@@ -362,29 +361,22 @@ settings! {
     otel_sdk_disabled: "OTEL_SDK_DISABLED", Plain;
 }
 
-impl std::fmt::Debug for Settings {
-    /// Shows which settings were written, and the values of those that are no secret.
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let mut map = f.debug_map();
-        for described in TABLE {
-            if let Some(value) = self.written().get(described.key) {
-                let shown = if described.kind == Kind::Secret { &"(hidden)" } else { value };
-                map.entry(&described.key, shown);
-            }
-        }
-        map.finish()
+impl Settings {
+    /// What was written, by key, in the order of the documentation; secrets hidden.
+    pub fn shown(&self) -> Vec<(&'static str, &str)> {
+        let written = self.written();
+        let shown = TABLE.iter().filter_map(|described| {
+            let value = *written.get(described.key)?;
+            Some((described.key, if described.kind == Kind::Secret { "(hidden)" } else { value }))
+        });
+        shown.collect()
     }
 }
 
-/// A value of the config file as text: strings, numbers and booleans all do.
-fn text<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
-    use serde::de::Error as _;
-    match toml::Value::deserialize(deserializer)? {
-        toml::Value::String(text) => Ok(Some(text)),
-        toml::Value::Integer(number) => Ok(Some(number.to_string())),
-        toml::Value::Float(number) => Ok(Some(number.to_string())),
-        toml::Value::Boolean(flag) => Ok(Some(flag.to_string())),
-        _ => Err(D::Error::custom("expected a string, a number or a boolean")),
+impl std::fmt::Debug for Settings {
+    /// Shows which settings were written, and the values of those that are no secret.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_map().entries(self.shown()).finish()
     }
 }
 

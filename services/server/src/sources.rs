@@ -2,8 +2,10 @@
 //! was written, so that a mistake can be found.
 
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
+use crate::read::Problems;
 use crate::settings::{Settings, TABLE, nearest};
 
 /// A source cannot be read.
@@ -27,12 +29,12 @@ pub enum SourceError {
         #[source]
         source: Box<toml::de::Error>,
     },
-    /// The config file has keys that are no settings, or values that no setting can have.
-    #[error("{}", .0.join("\n"))]
-    Keys(Vec<String>),
-    /// `.env` has a line that is none.
-    #[error("the file .env has a line that cannot be read; write NAME=value")]
-    DotEnv,
+    /// `.env` is there and cannot be read.
+    #[error("cannot read the file .env")]
+    DotEnv(#[source] std::io::Error),
+    /// The config file has keys that are no settings, or values that no setting can have; `.env` has lines that are none.
+    #[error(transparent)]
+    Entries(#[from] Problems),
 }
 
 /// Where settings are looked for, again and again while the program runs.
@@ -49,7 +51,7 @@ pub struct Gathered {
     pub settings: Settings,
     /// Where each was written.
     pub origins: Origins,
-    /// What looks like a setting in the environment and is none.
+    /// What looks like a setting in the environment or in `.env` and is none: a sentence for each.
     pub strangers: Vec<String>,
 }
 
@@ -81,34 +83,51 @@ impl Sources {
     /// Gathers the settings from everywhere, the strongest first: flags, environment, `.env`, config file.
     ///
     /// # Errors
+    /// When a source is there and cannot be read, or has entries that are none.
+    pub fn gather(&self) -> Result<Gathered, SourceError> {
+        let (gathered, problems) = self.look()?;
+        if problems.0.is_empty() { Ok(gathered) } else { Err(problems.into()) }
+    }
+
+    /// The same, and what is wrong with entries apart, so that all mistakes can be told with those that the other
+    /// settings have.
+    ///
+    /// # Errors
     /// When a source is there and cannot be read.
     #[expect(clippy::disallowed_methods, reason = "this is the place that reads the environment")]
-    pub fn gather(&self) -> Result<Gathered, SourceError> {
+    pub fn look(&self) -> Result<(Gathered, Problems), SourceError> {
         let mut origins = Origins::default();
         let flags = self.flags.clone();
         origins.note(&flags, |key| format!("the flag --{}", key.replace('_', "-")));
         let environment = Settings::from_variables(|name| std::env::var(name).ok());
         origins.note(&environment, |_| "the environment".to_owned());
-        let (lines, text) = dot_env(Path::new(".env"))?;
+        let dot_env = dot_env(Path::new(".env")).map_err(SourceError::DotEnv)?;
         let from_dot_env = Settings::from_variables(|name| {
-            lines.iter().rev().find(|(key, _)| key == name).map(|(_, value)| value.clone())
+            dot_env.variables.iter().rev().find(|(key, _)| key == name).map(|(_, value)| value.clone())
         });
-        origins.note(&from_dot_env, |key| format!(".env line {}", line_of_variable(&text, key)));
+        let line = |name: &str| format!(".env line {}", line_of_variable(&dot_env.text, name));
+        origins.note(&from_dot_env, |key| line(variable_of(key)));
+        let mut problems = dot_env.problems;
         let file = match &self.config_file {
             Some(path) => {
                 let read = read_file(path)?;
                 let line = |key: &str| read.lines.get(key).copied().unwrap_or(1);
                 origins.note(&read.settings, |key| format!("{} line {}", path.display(), line(key)));
+                problems.extend(read.problems);
                 read.settings
             }
             None => Settings::default(),
         };
         let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
-        let known =
-            |name: &String| name == "W2A_CONFIG" || TABLE.iter().any(|described| described.env == name);
-        let ours = |name: &String| name.starts_with("W2A_") || name.starts_with("OTEL_");
-        let strangers = names.filter(|name| ours(name) && !known(name)).collect();
-        Ok(Gathered { settings: flags.or(environment).or(from_dot_env).or(file), origins, strangers })
+        let strangers = names.map(|name| (name, "the environment".to_owned()));
+        let strangers =
+            strangers.chain(dot_env.variables.iter().map(|(name, _)| (name.clone(), line(name)))).collect();
+        let gathered = Gathered {
+            settings: flags.or(environment).or(from_dot_env).or(file),
+            origins,
+            strangers: told_of_strangers(strangers),
+        };
+        Ok((gathered, Problems(problems)))
     }
 
     /// What the files hold now, to see whether they have changed. `None` for one that cannot be read.
@@ -118,11 +137,25 @@ impl Sources {
     }
 }
 
+/// What is called like a setting and is none, as people are told.
+fn told_of_strangers(names: BTreeMap<String, String>) -> Vec<String> {
+    let known = |name: &str| name == "W2A_CONFIG" || TABLE.iter().any(|described| described.env == name);
+    let ours = |name: &str| name.starts_with("W2A_") || name.starts_with("OTEL_");
+    let strangers = names.into_iter().filter(|(name, _)| ours(name) && !known(name));
+    let told = strangers.map(|(name, place)| {
+        let near = nearest(name.trim_start_matches("W2A_"));
+        let hint = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+        format!("{name} is in {place} and no setting{hint}")
+    });
+    told.collect()
+}
+
 /// A config file that was read.
 #[derive(Debug)]
 struct Read {
     settings: Settings,
     lines: BTreeMap<String, usize>,
+    problems: Vec<String>,
 }
 
 fn read_file(path: &Path) -> Result<Read, SourceError> {
@@ -131,6 +164,8 @@ fn read_file(path: &Path) -> Result<Read, SourceError> {
     let entries: BTreeMap<toml::Spanned<String>, toml::Value> = toml::from_str(&text)
         .map_err(|source| SourceError::Parse { path: path.to_owned(), source: Box::new(source) })?;
     let (mut values, mut lines, mut problems) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
+    let mut entries: Vec<_> = entries.into_iter().collect();
+    entries.sort_by_key(|(key, _)| key.span().start);
     for (key, value) in entries {
         let line = text[..key.span().start].matches('\n').count() + 1;
         let key = key.into_inner();
@@ -148,10 +183,7 @@ fn read_file(path: &Path) -> Result<Read, SourceError> {
             None => problems.push(format!("{place}: {key} wants a string, a number or a boolean")),
         }
     }
-    if !problems.is_empty() {
-        return Err(SourceError::Keys(problems));
-    }
-    Ok(Read { settings: Settings::from_keys(|key| values.get(key).cloned()), lines })
+    Ok(Read { settings: Settings::from_keys(|key| values.get(key).cloned()), lines, problems })
 }
 
 fn text_of(value: &toml::Value) -> Option<String> {
@@ -164,18 +196,50 @@ fn text_of(value: &toml::Value) -> Option<String> {
     }
 }
 
-/// The variables of a `.env` file and its text, nothing if there is no such file. It is never written.
-fn dot_env(path: &Path) -> Result<(Vec<(String, String)>, String), SourceError> {
-    let Ok(text) = std::fs::read_to_string(path) else { return Ok(Default::default()) };
-    let lines = dotenvy::from_read_iter(text.as_bytes());
-    // Its errors quote the line, which may hold a secret.
-    let lines = lines.collect::<Result<_, _>>().map_err(|_| SourceError::DotEnv)?;
-    Ok((lines, text))
+/// A `.env` file that was read.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct DotEnv {
+    variables: Vec<(String, String)>,
+    text: String,
+    problems: Vec<String>,
 }
 
-/// The last line that sets the setting `key`.
-fn line_of_variable(text: &str, key: &str) -> usize {
-    let name = TABLE.iter().find(|described| described.key == key).map_or(key, |described| described.env);
+/// Reads a `.env` file, nothing if there is none. It is never written.
+fn dot_env(path: &Path) -> std::io::Result<DotEnv> {
+    let text = match std::fs::read_to_string(path) {
+        Ok(text) => text,
+        // A folder of that name is a virtual environment of Python's.
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::IsADirectory) => {
+            return Ok(DotEnv::default());
+        }
+        Err(error) => return Err(error),
+    };
+    let text = text.strip_prefix('\u{feff}').unwrap_or(&text).to_owned();
+    let (mut variables, mut problems) = (Vec::new(), Vec::new());
+    for entry in dotenvy::from_read_iter(text.as_bytes()) {
+        match entry {
+            Ok(entry) => variables.push(entry),
+            // Its words quote the line, which may hold a secret.
+            Err(dotenvy::Error::LineParse(wrong, _)) => {
+                let line =
+                    text.find(wrong.as_str()).map_or(1, |start| text[..start].matches('\n').count() + 1);
+                problems.push(format!(
+                    ".env line {line}: this cannot be read; write NAME=value, and quote values with spaces"
+                ));
+            }
+            Err(_) => problems.push(".env: there is a line that cannot be read; write NAME=value".to_owned()),
+        }
+    }
+    Ok(DotEnv { variables, text, problems })
+}
+
+/// The variable of the setting `key`.
+fn variable_of(key: &str) -> &str {
+    TABLE.iter().find(|described| described.key == key).map_or(key, |described| described.env)
+}
+
+/// The last line that sets the variable `name`.
+fn line_of_variable(text: &str, name: &str) -> usize {
     let sets = |line: &str| {
         let line = line.trim_start();
         let line = line.strip_prefix("export ").unwrap_or(line).trim_start();
@@ -198,14 +262,43 @@ mod tests {
 
     #[test]
     fn a_dot_env_file_is_read_and_its_mistakes_quote_nothing() {
-        let good = file("# comment\nPORT=7\nWARP_API_KEY=\"wk-1\"\n");
-        let (read, text) = dot_env(good.path()).unwrap();
-        assert_eq!(read, [("PORT".into(), "7".into()), ("WARP_API_KEY".into(), "wk-1".into())]);
-        assert_eq!((line_of_variable(&text, "port"), line_of_variable(&text, "warp_api_key")), (2, 3));
+        let good = file("\u{feff}# comment\r\nPORT=7\r\nWARP_API_KEY=\"wk-1\"\r\n");
+        let read = dot_env(good.path()).unwrap();
+        assert_eq!(read.variables, [("PORT".into(), "7".into()), ("WARP_API_KEY".into(), "wk-1".into())]);
+        let lines = ["PORT", "WARP_API_KEY"].map(|name| line_of_variable(&read.text, name));
+        assert_eq!((lines, read.problems), ([2, 3], vec![]));
 
-        let bad = file("planted secret without equals\n");
-        assert!(!format!("{:?}", dot_env(bad.path()).unwrap_err()).contains("planted"));
-        assert_eq!(dot_env(Path::new("/nowhere/.env")).unwrap(), Default::default());
+        let bad = file("planted secret without equals\nHOST=a\n\nPORT=1 planted\n");
+        let read = dot_env(bad.path()).unwrap();
+        assert_eq!(read.variables, [("HOST".into(), "a".into())], "what is right is read all the same");
+        let lines: Vec<_> = read.problems.iter().map(|problem| problem.split_once(": ").unwrap().0).collect();
+        assert_eq!(lines, [".env line 1", ".env line 4"]);
+        assert!(!format!("{:?}", read.problems).contains("planted"));
+    }
+
+    #[test]
+    fn a_dot_env_file_may_be_missing_and_not_unreadable() {
+        assert_eq!(dot_env(Path::new("/nowhere/.env")).unwrap(), DotEnv::default());
+        assert_eq!(dot_env(tempfile::tempdir().unwrap().path()).unwrap(), DotEnv::default());
+        let mut binary = tempfile::NamedTempFile::new().unwrap();
+        binary.write_all(b"PORT=\xff\xfe").unwrap();
+        assert!(dot_env(binary.path()).is_err());
+    }
+
+    #[test]
+    fn what_is_called_like_a_setting_is_told_with_its_place() {
+        let names = ["W2A_PROT", "W2A_CONFIG", "PATH", "W2A_UPSTREAM", "OTEL_NOTHING"];
+        let names = names.map(|name| (name.to_owned(), ".env line 2".to_owned()));
+
+        let told = told_of_strangers(names.into());
+
+        assert_eq!(
+            told,
+            [
+                "OTEL_NOTHING is in .env line 2 and no setting",
+                "W2A_PROT is in .env line 2 and no setting; did you mean `port`?",
+            ]
+        );
     }
 
     #[test]
@@ -223,16 +316,17 @@ mod tests {
     fn every_key_that_is_no_setting_is_named_with_its_line_and_what_was_meant() {
         let file = file("prot = 1\nhost = \"a\"\n[keepalive]\nseconds = 3\n\n[nothing.of.the.kind]\n");
 
-        let Err(SourceError::Keys(problems)) = read_file(file.path()) else { panic!("it is wrong") };
+        let read = read_file(file.path()).unwrap();
 
         let path = file.path().display();
         assert_eq!(
-            problems,
+            read.problems,
             [
+                format!("{path} line 1: there is no setting `prot`; did you mean `port`?"),
                 format!("{path} line 3: keepalive wants a string, a number or a boolean"),
                 format!("{path} line 6: there is no setting `nothing`"),
-                format!("{path} line 1: there is no setting `prot`; did you mean `port`?"),
             ]
         );
+        assert_eq!(read.settings.host.as_deref(), Some("a"), "what is right is read all the same");
     }
 }

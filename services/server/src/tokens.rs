@@ -40,7 +40,7 @@ pub fn run(args: &TokensArgs, flags: Settings, config_file: Option<PathBuf>) -> 
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) if failure.is_a_reader_that_left() => ExitCode::SUCCESS,
         Err(failure) => {
-            eprintln!("warp2api: {failure}");
+            crate::aside!("warp2api: {failure}");
             ExitCode::from(failure.exit_code())
         }
     }

@@ -45,7 +45,7 @@ impl Tool<'_> {
             Ok(()) => ExitCode::SUCCESS,
             Err(failure) if failure.is_a_reader_that_left() => ExitCode::SUCCESS,
             Err(failure) => {
-                eprintln!("warp2api: {failure}");
+                crate::aside!("warp2api: {failure}");
                 ExitCode::from(failure.exit_code())
             }
         }
@@ -76,7 +76,7 @@ impl From<Unknown> for warp2api_codec::Unknown {
 /// Says that a person is expected to type, where nothing else would.
 fn invite(input: &input::Input, what: &str) {
     if input.is_stdin() && std::io::stdin().is_terminal() {
-        eprintln!("reading {what} from the terminal; Ctrl-D ends it, `--help` tells more");
+        crate::aside!("reading {what} from the terminal; Ctrl-D ends it, `--help` tells more");
     }
 }
 

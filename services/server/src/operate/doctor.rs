@@ -224,6 +224,9 @@ async fn stream(house: &House) -> Line {
     let url = format!("{}/v1/chat/completions", house.edge.url);
     match ask(&client, Method::POST, &url, key, Some(&body), PATIENCE).await {
         Ok(answer) if answer.status == 200 => streamed("stream", &answer),
+        Ok(answer) if matches!(answer.status, 401 | 403) => {
+            Line::fail("stream", answer.trouble(), "give it an API key: --key, or the first one of API_TOKEN")
+        }
         Ok(answer) => Line::fail("stream", answer.trouble(), "docs/troubleshooting.md knows the messages"),
         Err(words) => Line::fail("stream", words, "docs/troubleshooting.md knows the messages"),
     }

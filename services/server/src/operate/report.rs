@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::Output;
+use crate::say::answer;
 
 /// How something is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,15 +47,11 @@ impl Line {
     }
 }
 
-/// Says what was found. Returns whether nothing failed.
+/// Says what was found. Returns whether nothing failed, the saying neither.
 pub(super) fn say(lines: &[Line], output: Output) -> bool {
     let well = lines.iter().all(|line| line.level != Level::Fail);
-    if output.json {
-        println!("{}", as_json(lines, well));
-    } else {
-        print!("{}", as_text(lines));
-    }
-    well
+    let words = if output.json { format!("{}\n", as_json(lines, well)) } else { as_text(lines) };
+    answer(words) && well
 }
 
 fn as_json(lines: &[Line], well: bool) -> Value {

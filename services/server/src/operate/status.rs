@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::ask::{Answer, ask};
 use super::note::Note;
 use super::{House, Output, Port, remote};
+use crate::say::answer;
 
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -40,12 +41,8 @@ pub(super) async fn run(house: &House, notes: &[Note], output: Output) -> bool {
         "edge_error": edge_error,
         "services_error": services_error,
     });
-    if output.json {
-        println!("{told}");
-    } else {
-        print!("{}", text(&told));
-    }
-    ready
+    let words = if output.json { format!("{told}\n") } else { text(&told) };
+    answer(words) && ready
 }
 
 /// The edge's health, and whether it can serve.

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 
 use super::StopArgs;
 use super::note::{Note, still_runs};
+use crate::say::answer;
 
 /// How often is looked whether it has ended.
 const STEP: Duration = Duration::from_millis(50);
@@ -29,23 +30,21 @@ pub(super) async fn run(folder: Option<&Path>, notes: Vec<Note>, args: &StopArgs
     if args.output.json {
         let left: Vec<_> =
             left.iter().map(|(note, words)| json!({"process": note, "message": words})).collect();
-        println!("{}", json!({"ok": well, "stopped": stopped, "left": left}));
-        return well;
+        return answer(format!("{}\n", json!({"ok": well, "stopped": stopped, "left": left}))) && well;
     }
-    for note in &stopped {
-        println!("stopped {} (process {})", note.role, note.pid);
-    }
+    let words = stopped.iter().map(|note| format!("stopped {} (process {})\n", note.role, note.pid));
+    let told = answer(words.collect::<String>());
     for (note, words) in &left {
-        eprintln!("warp2api: {} (process {}): {words}", note.role, note.pid);
+        crate::aside!("warp2api: {} (process {}): {words}", note.role, note.pid);
     }
     if stopped.is_empty() && left.is_empty() {
         let place = folder.map_or_else(|| "memory".to_owned(), |folder| folder.display().to_string());
-        eprintln!(
+        crate::aside!(
             "warp2api: nothing runs on {place}; W2A_DATA_DIR names another folder, and what keeps its pool in memory alone \
              is stopped where it was started"
         );
     }
-    well
+    well && told
 }
 
 async fn stop(folder: &Path, note: &Note, now: bool, patience: Duration) -> Result<(), String> {

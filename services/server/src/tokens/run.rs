@@ -63,7 +63,7 @@ pub(super) async fn run(
         (Command::List(args), _) => {
             let listed = client.list(args.tier.map(Into::into), args.state.map(Into::into)).await?;
             if listed.is_empty() {
-                eprintln!("no credentials; `warp2api tokens add` adds one");
+                crate::aside!("no credentials; `warp2api tokens add` adds one");
             }
             let table = if listed.is_empty() { String::new() } else { show::credentials(&listed, now) };
             show(table, json::messages("Credential", &listed))
@@ -109,7 +109,7 @@ pub(super) async fn run(
         }
         (Command::Guest, _) => {
             let guest = client.guest().await?;
-            eprintln!(
+            crate::aside!(
                 "{}",
                 if guest.created { "signed in as a guest" } else { "the guest was there already" }
             );
@@ -193,7 +193,7 @@ fn removed_or_there(all: &[Credential], word: &str) -> Result<String, Failure> {
 /// Says that what was added serves nobody yet.
 async fn warn_embedded(client: &Client) -> Result<(), Failure> {
     if client.status().await?.unused_count > 0 {
-        eprintln!(
+        crate::aside!(
             "this service runs on the embedded upstream; credentials for Warp serve from the next start on that runs on \
              Warp"
         );

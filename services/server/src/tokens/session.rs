@@ -98,7 +98,7 @@ fn service(
     let mut link = Secured::open(config, false, false).map_err(unreachable)?.link;
     link.tls = tls.or(link.tls);
     let endpoint = endpoint::linked(place, &link).map_err(|error| unreachable(error.into()))?;
-    eprintln!("talking to the service at {shown}");
+    crate::aside!("talking to the service at {shown}");
     let client = Client::new(endpoint, key, shown)?.of_service(place, config);
     Ok(Session { client, accounts: None })
 }
@@ -118,7 +118,7 @@ async fn store(mut config: Config, address: &Address) -> Result<Session, Failure
     config.settle_upstream(true)?;
     let upstream = pool::upstream(&config).map_err(failed)?;
     let accounts = pool::accounts_as_stored(&config, upstream, store).await.map_err(failed)?;
-    eprintln!("no service at {place}: opened the store itself, {}", config.store);
+    crate::aside!("no service at {place}: opened the store itself, {}", config.store);
     let service = TokenPoolServer::new(TokenPoolService::with_accounts(accounts.clone()));
     let endpoint = called_by(user().as_deref(), endpoint::local(Routes::new(service)));
     let client = Client::new(endpoint, None, config.store.to_string())?;

@@ -1,5 +1,6 @@
 //! Commands on several credentials: each is tried, what fails is told, and the rest goes on.
 
+use std::io::Write as _;
 use std::time::SystemTime;
 
 use futures_util::stream::{self, StreamExt as _};
@@ -27,7 +28,7 @@ pub(super) async fn check(
         match answer {
             Ok(answer) => found.push(answer),
             Err(failure) => {
-                eprintln!("{}: {failure}", id(one));
+                crate::aside!("{}: {failure}", id(one));
                 failed += 1;
             }
         }
@@ -65,7 +66,7 @@ pub(super) async fn change(
         match answer {
             Ok(credential) => changed.push(credential),
             Err(failure) => {
-                eprintln!("{}: {failure}", id(one));
+                crate::aside!("{}: {failure}", id(one));
                 failed += 1;
             }
         }
@@ -95,7 +96,7 @@ pub(super) async fn remove(
                 removed.push(*one);
             }
             Err(failure) => {
-                eprintln!("{}: {failure}", id(one));
+                crate::aside!("{}: {failure}", id(one));
                 failed += 1;
             }
         }
@@ -105,7 +106,8 @@ pub(super) async fn remove(
 }
 
 fn asked(question: &str) -> Result<bool, Failure> {
-    eprint!("{question}");
+    // Where nobody can be asked there is no answer to read either.
+    drop(write!(std::io::stderr(), "{question}"));
     let mut answer = String::new();
     let read = std::io::stdin().read_line(&mut answer);
     read.map_err(|source| Failure::Input { name: "standard input".to_owned(), source })?;

@@ -1,12 +1,13 @@
 //! `warp2api keys`: adds, lists, takes back and renews the API keys in the file of the data folder. A key is printed
 //! once, alone on standard output; the file has its digest only. A running edge sees a change within seconds.
 
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::Context as _;
 use clap::{Args, Subcommand, ValueEnum};
+use serde_json::{Value, json};
 use warp2api_gateway::{KeyFile, KeyLimits, KeyRecord, Scope, new_key};
 
 /// What to do with the keys.
@@ -15,7 +16,11 @@ pub enum KeysCommand {
     /// Adds a key and prints it, once.
     Add(AddArgs),
     /// Lists the keys; what opens is not kept.
-    List,
+    List {
+        /// As JSON, for programs.
+        #[arg(long)]
+        json: bool,
+    },
     /// Takes a key back for good.
     Revoke {
         /// Its name.
@@ -63,8 +68,14 @@ impl KeysCommand {
     /// When the file cannot be read or written, or the change makes no sense.
     pub fn run(&self, path: &Path, out: &mut dyn Write) -> anyhow::Result<()> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-        if matches!(self, Self::List) {
-            return Ok(out.write_all(list(&KeyFile::load(path)?, now).as_bytes())?);
+        if let Self::List { json } = self {
+            let file = KeyFile::load(path)?;
+            let text = if *json { format!("{}\n", list_as_json(&file, now)) } else { list(&file, now) };
+            return match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+                // A reader that has seen enough, such as `head`.
+                Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+                written => Ok(written?),
+            };
         }
         let _turn = Turn::take(path)?;
         let mut file = KeyFile::load(path)?;
@@ -73,24 +84,24 @@ impl KeysCommand {
                 let key = new_key(random()?);
                 file.add(&key, args.record(now)?)?;
                 file.save(path)?;
-                writeln!(out, "{key}")?;
-                eprintln!("this is the only time the key of `{}` is shown", args.name);
+                show(&key, &args.name, out)?;
+                crate::aside!("this is the only time the key of `{}` is shown", args.name);
             }
             Self::Rotate { name } => {
                 let key = new_key(random()?);
                 file.rotate(name, &key)?;
                 file.save(path)?;
-                writeln!(out, "{key}")?;
-                eprintln!(
+                show(&key, name, out)?;
+                crate::aside!(
                     "this is the only time the new key of `{name}` is shown; the one before opens no longer"
                 );
             }
             Self::Revoke { name } => {
                 file.revoke(name, now)?;
                 file.save(path)?;
-                eprintln!("the key of `{name}` opens no longer");
+                crate::aside!("the key of `{name}` opens no longer");
             }
-            Self::List => {}
+            Self::List { .. } => {}
         }
         Ok(())
     }
@@ -116,6 +127,14 @@ impl AddArgs {
             revoked: None,
         })
     }
+}
+
+/// Prints a key that was just made, the only time it can be had.
+fn show(key: &str, name: &str, out: &mut dyn Write) -> anyhow::Result<()> {
+    let shown = writeln!(out, "{key}").and_then(|()| out.flush());
+    shown.with_context(|| {
+        format!("the key could not be shown, and nobody has it; `warp2api keys rotate {name}` makes another")
+    })
 }
 
 /// A file beside the keys that only one command at a time holds open for itself.
@@ -155,18 +174,9 @@ fn expiry(written: &str, now: u64) -> anyhow::Result<u64> {
 }
 
 fn list(file: &KeyFile, now: u64) -> String {
-    let mut text = format!("{:<24} {:<8} {:<8} {:<28} MADE\n", "NAME", "SCOPE", "STATE", "LIMITS");
+    let mut text =
+        format!("{:<24} {:<8} {:<8} {:<28} {:<20} ENDS\n", "NAME", "SCOPE", "STATE", "LIMITS", "MADE");
     for key in &file.keys {
-        let scopes: Vec<_> = Scope::ALL
-            .iter()
-            .filter(|(_, scope)| key.scopes.contains(scope))
-            .map(|(name, _)| *name)
-            .collect();
-        let state = match (key.revoked, key.expires) {
-            (Some(_), _) => "revoked",
-            (None, Some(ends)) if ends <= now => "expired",
-            (None, _) => "opens",
-        };
         let KeyLimits { requests_per_minute, tokens_per_minute, max_in_flight } = key.limits;
         let limits: Vec<_> = [
             (requests_per_minute, "requests/min"),
@@ -176,13 +186,48 @@ fn list(file: &KeyFile, now: u64) -> String {
         .into_iter()
         .filter_map(|(limit, what)| Some(format!("{} {what}", limit?)))
         .collect();
-        let made =
-            i64::try_from(key.created).ok().and_then(|second| jiff::Timestamp::from_second(second).ok());
-        let made = made.map(|made| made.to_string()).unwrap_or_default();
-        let (scopes, limits) = (scopes.join(","), limits.join(", "));
-        text += &format!("{:<24} {scopes:<8} {state:<8} {limits:<28} {made}\n", key.name);
+        let (scopes, state) = (scopes(key).join(","), state(key, now));
+        let (limits, made) = (limits.join(", "), time(key.created));
+        let ends = key.expires.map_or_else(|| "never".to_owned(), time);
+        text += &format!("{:<24} {scopes:<8} {state:<8} {limits:<28} {made:<20} {ends}\n", key.name);
     }
     text
+}
+
+fn list_as_json(file: &KeyFile, now: u64) -> Value {
+    let key = |key: &KeyRecord| {
+        json!({
+            "name": key.name,
+            "scopes": scopes(key),
+            "state": state(key, now),
+            "requests_per_minute": key.limits.requests_per_minute,
+            "tokens_per_minute": key.limits.tokens_per_minute,
+            "max_in_flight": key.limits.max_in_flight,
+            "made": time(key.created),
+            "ends": key.expires.map(time),
+            "revoked": key.revoked.map(time),
+        })
+    };
+    file.keys.iter().map(key).collect()
+}
+
+fn scopes(key: &KeyRecord) -> Vec<&'static str> {
+    let scopes = Scope::ALL.iter().filter(|(_, scope)| key.scopes.contains(scope));
+    scopes.map(|(name, _)| *name).collect()
+}
+
+fn state(key: &KeyRecord, now: u64) -> &'static str {
+    match (key.revoked, key.expires) {
+        (Some(_), _) => "revoked",
+        (None, Some(ends)) if ends <= now => "expired",
+        (None, _) => "opens",
+    }
+}
+
+/// Seconds since 1970 as people write them. Empty for what is no time.
+fn time(seconds: u64) -> String {
+    let time = i64::try_from(seconds).ok().and_then(|second| jiff::Timestamp::from_second(second).ok());
+    time.map(|time| time.to_string()).unwrap_or_default()
 }
 
 fn random() -> anyhow::Result<[u8; 32]> {
@@ -220,14 +265,18 @@ mod tests {
         let second = run(KeysCommand::Rotate { name: "app".to_owned() }).unwrap();
         assert!(first.starts_with("w2a-") && second.starts_with("w2a-") && first != second);
         assert!(run(add("app")).is_err());
-        let listed = run(KeysCommand::List).unwrap();
+        let listed = run(KeysCommand::List { json: false }).unwrap();
         assert!(
             listed.contains("app") && listed.contains("models") && listed.contains("5 requests/min"),
             "{listed}"
         );
+        let shown: Value = serde_json::from_str(&run(KeysCommand::List { json: true }).unwrap()).unwrap();
+        assert_eq!((&shown[0]["name"], &shown[0]["state"]), (&json!("app"), &json!("opens")), "{shown}");
+        assert_eq!((&shown[0]["requests_per_minute"], &shown[0]["revoked"]), (&json!(5), &Value::Null));
+        assert!(shown[0]["ends"].as_str() > shown[0]["made"].as_str(), "{shown}");
         run(KeysCommand::Revoke { name: "app".to_owned() }).unwrap();
 
-        let listed = run(KeysCommand::List).unwrap();
+        let listed = run(KeysCommand::List { json: false }).unwrap();
         let kept = std::fs::read_to_string(&path).unwrap();
         assert!(listed.contains("revoked"), "{listed}");
         for key in [first.trim(), second.trim()] {

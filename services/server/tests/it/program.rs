@@ -88,6 +88,18 @@ pub(crate) fn run_with(
     Ended { status, stdout, stderr }
 }
 
+/// Runs it while nobody reads what it answers.
+pub(crate) fn run_unread(arguments: &[&str]) -> Ended {
+    let folder = tempfile::tempdir().unwrap();
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let ports = [("PORT", "0"), ("W2A_GRPC_ADDR", "127.0.0.1:0")];
+    let mut child = command(arguments, &ports, &folder).stdout(writer).spawn().unwrap();
+    let stderr = read(child.stderr.take().unwrap());
+    let status = wait(&mut child);
+    Ended { status, stdout: String::new(), stderr: stderr.join().unwrap() }
+}
+
 fn read(mut pipe: impl std::io::Read + Send + 'static) -> JoinHandle<String> {
     std::thread::spawn(move || {
         let mut text = String::new();
@@ -120,14 +132,33 @@ impl Program {
             ("W2A_DRAIN_WINDOW", "0"),
         ];
         let mut command = command(arguments, &ports, &folder);
-        let mut child = command.envs(settings.iter().copied()).spawn().unwrap();
+        command.envs(settings.iter().copied());
+        Self::begin(command, folder)
+    }
+
+    /// The same, and what it says on standard error cannot be written.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn start_unheard() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+        let mut command = command(
+            &[],
+            &[("PORT", "0"), ("W2A_GRPC_ADDR", "127.0.0.1:0"), ("W2A_DRAIN_WINDOW", "0")],
+            &folder,
+        );
+        command.stderr(full);
+        Self::begin(command, folder)
+    }
+
+    fn begin(mut command: Command, folder: tempfile::TempDir) -> Self {
+        let mut child = command.spawn().unwrap();
         let stdout = BufReader::new(child.stdout.take().unwrap());
         let (sender, lines) = channel();
         std::thread::spawn(move || {
             stdout.lines().map_while(Result::ok).try_for_each(|line| sender.send(line))
         });
-        let stderr = read(child.stderr.take().unwrap());
-        let mut program = Self { child, lines, stderr: Some(stderr), banner: String::new(), _folder: folder };
+        let stderr = child.stderr.take().map(read);
+        let mut program = Self { child, lines, stderr, banner: String::new(), _folder: folder };
         program.read_banner();
         program
     }
@@ -207,7 +238,7 @@ impl Program {
     /// Waits for its end.
     pub(crate) fn ended(mut self) -> Ended {
         let status = wait(&mut self.child);
-        let stderr = self.stderr.take().unwrap().join().unwrap();
+        let stderr = self.stderr.take().map(|stderr| stderr.join().unwrap()).unwrap_or_default();
         let rest: Vec<_> = self.lines.iter().collect();
         Ended { status, stdout: format!("{}{}", self.banner, rest.join("\n")), stderr }
     }

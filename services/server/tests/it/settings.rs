@@ -15,6 +15,7 @@ fn every_mistake_is_told_at_once_and_the_program_does_not_start() {
             ("W2A_HISTORY", "none"),
             ("HOST", "0.0.0.0"),
             ("WARP_API_KEY", "wk-planted secret"),
+            ("W2A_LOG", "a=b=c"),
         ],
     );
 
@@ -27,6 +28,7 @@ fn every_mistake_is_told_at_once_and_the_program_does_not_start() {
         "W2A_DRAIN_TIMEOUT",
         "API_TOKEN",
         "WARP_API_KEY",
+        "W2A_LOG",
     ] {
         assert!(ended.stderr.contains(name), "{name}: {}", ended.stderr);
     }
@@ -76,12 +78,12 @@ fn config_shows_what_would_be_used_and_hides_secrets() {
     assert_eq!(ended.status.code(), Some(0), "{ended:?}");
     // A flag, a variable, `.env`, the file: the stronger ones first.
     for shown in [
-        "\"turn_timeout\": \"99\"",
-        "\"keepalive\": \"5\"",
-        "\"port\": \"1\"",
-        "\"host\": \"127.0.0.7\"",
-        "\"api_token\": \"(hidden)\"",
-        "\"warp_refresh_token\": \"(hidden)\"",
+        "turn_timeout = \"99\"  # the flag --turn-timeout\n",
+        "keepalive = \"5\"  # the environment\n",
+        "port = \"1\"  # .env line 2\n",
+        "host = \"127.0.0.7\"  # w2a.toml line 2\n",
+        "api_token = \"(hidden)\"",
+        "warp_refresh_token = \"(hidden)\"",
         "127.0.0.7:1",
         "Flattened",
     ] {
@@ -113,4 +115,41 @@ fn help_names_every_setting_but_flags_for_secrets() {
         let secret = described.kind == warp2api_server::settings::Kind::Secret;
         assert_eq!(ended.stdout.contains(&flag), !secret, "{flag}");
     }
+}
+
+#[test]
+fn mistakes_of_every_file_are_told_with_those_of_every_setting() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join(".env"), "\nplanted\nW2A_PROT=1\nW2A_HISTORY=none\n").unwrap();
+    std::fs::write(folder.path().join("w2a.toml"), "prot = 1\nmax_wait = [1]\nport = \"http\"\n").unwrap();
+
+    let settings = [("OTEL_TRACES_SAMPLER", "sometimes")];
+    let ended = run_in(&folder, &["config", "--check", "--config", "w2a.toml"], &settings);
+
+    assert_eq!(ended.status.code(), Some(64), "{ended:?}");
+    for words in [
+        ".env line 2: ",
+        "w2a.toml line 1: there is no setting `prot`",
+        "w2a.toml line 2: max_wait wants",
+        "port (PORT, from w2a.toml line 3)",
+        "history (W2A_HISTORY, from .env line 4)",
+        "OTEL_TRACES_SAMPLER",
+    ] {
+        assert!(ended.stderr.contains(words), "{words}: {}", ended.stderr);
+    }
+    assert!(!ended.output().contains("planted"), "{ended:?}");
+}
+
+#[test]
+fn a_stranger_among_the_settings_is_told_at_the_start() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join(".env"), "PORT=7\nW2A_PROT=1\n").unwrap();
+
+    let ended = run_in(&folder, &["config", "--check"], &[]);
+
+    assert_eq!(ended.status.code(), Some(0), "{ended:?}");
+    assert!(
+        ended.stderr.contains("W2A_PROT is in .env line 2 and no setting; did you mean `port`?"),
+        "{ended:?}"
+    );
 }
