@@ -26,6 +26,7 @@ pub const METHODS: &[(&str, Access)] = &[
     ("/warp2api.codec.v1.Codec/DecodeStream", Access::Open),
     ("/warp2api.token_pool.v1.TokenPool/AcquireCredential", Access::Service),
     ("/warp2api.token_pool.v1.TokenPool/ReportCredentialOutcome", Access::Service),
+    ("/warp2api.token_pool.v1.TokenPool/RenewLeases", Access::Service),
     ("/warp2api.token_pool.v1.TokenPool/ListCredentials", Access::Admin),
     ("/warp2api.token_pool.v1.TokenPool/GetCredential", Access::Admin),
     ("/warp2api.token_pool.v1.TokenPool/CreateCredential", Access::Admin),
@@ -90,9 +91,9 @@ mod tests {
     #[test]
     fn what_changes_or_shows_credentials_is_for_admins() {
         for path in contract().iter().filter(|path| path.contains(".TokenPool/")) {
-            let moves_secrets =
-                path.ends_with("/AcquireCredential") || path.ends_with("/ReportCredentialOutcome");
-            let expected = if moves_secrets { Access::Service } else { Access::Admin };
+            let leases = ["/AcquireCredential", "/ReportCredentialOutcome", "/RenewLeases"];
+            let is_of_leases = leases.iter().any(|method| path.ends_with(method));
+            let expected = if is_of_leases { Access::Service } else { Access::Admin };
             assert_eq!(access(path), Some(expected), "{path}");
         }
     }

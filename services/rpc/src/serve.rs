@@ -7,8 +7,6 @@
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http::{Request, Response};
@@ -25,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::{BoxError, Service};
 
+use crate::activity::{Activity, Noted};
 use crate::listener::{Accepted, Listener, Stream};
 use crate::meter;
 use crate::tls::ServerTls;
@@ -42,7 +41,10 @@ pub struct ServeConfig {
     /// How long a client may take to send the head of an HTTP/1.1 request, how long a connection may idle between two,
     /// and how long one of any kind may be there without a first request.
     pub header_read_timeout: Duration,
-    /// The largest head of a request in bytes.
+    /// How long a connection may be without a request and without an answer under way. One of HTTP/1.1 ends after
+    /// `header_read_timeout`, if that is less.
+    pub idle_timeout: Duration,
+    /// The largest head of a request in bytes: its URL and its headers.
     pub max_head_bytes: usize,
     /// Connections at once. Further ones wait in the system's queue.
     pub max_connections: usize,
@@ -61,6 +63,7 @@ impl Default for ServeConfig {
         Self {
             name: "other",
             header_read_timeout: Duration::from_secs(30),
+            idle_timeout: Duration::from_secs(600),
             max_head_bytes: 64 * 1024,
             max_connections: 8192,
             max_streams_per_connection: 1024,
@@ -184,22 +187,31 @@ async fn connection<IO, S, B>(
     B::Data: Send,
     B::Error: Into<BoxError>,
 {
-    let asked = Arc::new(AtomicBool::new(false));
-    let noted = Noted { inner: service, asked: asked.clone() };
+    let activity = Activity::new();
+    let noted = Noted { inner: service, activity: activity.clone() };
     let connection =
         builder.serve_connection_with_upgrades(TokioIo::new(stream), TowerToHyperService::new(noted));
     let mut connection = std::pin::pin!(connection);
     let silence = async {
         tokio::time::sleep(config.header_read_timeout).await;
-        if asked.load(Ordering::Relaxed) {
-            std::future::pending::<()>().await;
+        if activity.was_asked() {
+            activity.idle(config.idle_timeout).await;
         }
     };
     let served = tokio::select! {
         served = connection.as_mut() => served,
         () = silence => {
-            tracing::debug!(?peer, "a connection without a request was closed");
-            return;
+            if !activity.was_asked() {
+                tracing::debug!(?peer, "a connection without a request was closed");
+                return;
+            }
+            tracing::debug!(?peer, "an idle connection is closed");
+            // What is on its way is still answered.
+            connection.as_mut().graceful_shutdown();
+            tokio::select! {
+                served = connection => served,
+                () = shutdown.abort.cancelled() => return,
+            }
         }
         () = shutdown.drain.cancelled() => {
             // A request that is on its way is still answered.
@@ -222,28 +234,6 @@ fn told(served: Result<(), BoxError>, peer: Option<SocketAddr>) {
     if let Err(error) = served {
         // Clients that leave are not our fault and not our news.
         tracing::debug!(%error, ?peer, "connection ended");
-    }
-}
-
-/// A service that notes that it was asked.
-#[derive(Clone)]
-struct Noted<S> {
-    inner: S,
-    asked: Arc<AtomicBool>,
-}
-
-impl<S: Service<Request<Incoming>>> Service<Request<Incoming>> for Noted<S> {
-    type Response = S::Response;
-    type Error = S::Error;
-    type Future = S::Future;
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
-        self.inner.poll_ready(cx)
-    }
-
-    fn call(&mut self, request: Request<Incoming>) -> S::Future {
-        self.asked.store(true, Ordering::Relaxed);
-        self.inner.call(request)
     }
 }
 

@@ -254,6 +254,7 @@ impl App {
         if let Some(keys) = keys {
             tasks.spawn(keys.keep(background.clone()));
         }
+        chat.iter().for_each(|chat| drop(tasks.spawn(chat.clone().keep_leases(shutdown.clone()))));
         let mut health = None;
         if let Some((listener, router, services)) = bridge {
             health = Some(services);

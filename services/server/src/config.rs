@@ -30,6 +30,9 @@ mod exchange;
 mod role;
 mod security;
 
+/// Below this a busy machine would let leases expire under turns.
+const SHORTEST_LEASE: Duration = Duration::from_secs(3);
+
 /// Warp itself.
 const WARP_URL: &str = "https://app.warp.dev";
 /// Where the embedded upstream is said to be. Nothing is looked up.
@@ -199,6 +202,7 @@ impl Config {
                 server_preamble: read.flag(|s| &mut s.server_preamble, "server_preamble"),
                 client: client_headers(&mut read),
                 clocks: clocks(&mut read),
+                lease_life: lease_life(&mut read),
                 resume: resume(&mut read),
                 feed: feed(&mut read),
                 trace_content: content(&mut read),
@@ -376,6 +380,14 @@ fn clocks(read: &mut Reader) -> warp2api_warp_chat::config::Clocks {
         gap: read.seconds(|s| &mut s.event_gap_timeout, "event_gap_timeout", defaults.gap),
         lifetime: read.seconds(|s| &mut s.turn_timeout, "turn_timeout", defaults.lifetime),
     }
+}
+
+fn lease_life(read: &mut Reader) -> Duration {
+    let life = read.seconds(|s| &mut s.lease_life, "lease_life", ChatConfig::default().lease_life);
+    if life < SHORTEST_LEASE {
+        read.problem("lease_life", "must be 3 seconds at least: leases have to be renewed in time");
+    }
+    life
 }
 
 fn host_of(url: &str) -> String {

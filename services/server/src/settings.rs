@@ -195,6 +195,13 @@ settings! {
     max_connections: "W2A_MAX_CONNECTIONS", Plain;
     /// Seconds for the head of a request, for the pause between two on a connection, and until the first. Default: 30.
     header_timeout: "W2A_HEADER_TIMEOUT", Plain;
+    /// Seconds that a connection is kept on which nothing is asked and nothing answered, pings or not; HTTP/1.1 also has the
+    /// setting before this. Default: 600.
+    idle_timeout: "W2A_IDLE_TIMEOUT", Plain;
+    /// The largest head of a request in bytes, URL and headers together, 8192 to 16777216. Default: 65536.
+    max_head_bytes: "W2A_MAX_HEAD_BYTES", Plain;
+    /// Headers in one request of HTTP/1.1, 16 to 1000. Default: 100.
+    max_headers: "W2A_MAX_HEADERS", Plain;
 
     /// Where chats run: `auto`, `embedded`, or the root URL of an upstream. `auto` is Warp if a credential is
     /// configured or stored, else the embedded one. What is stored is not used on the embedded one, and what is added
@@ -282,6 +289,9 @@ settings! {
     event_gap_timeout: "W2A_EVENT_GAP_TIMEOUT", Plain;
     /// Seconds a turn may take. Default: 3600.
     turn_timeout: "W2A_TURN_TIMEOUT", Plain;
+    /// Seconds that a lease lasts unless the chat service that holds it renews it, which it does three times in that time:
+    /// so long after a chat service was killed its slots are free. 3 at least. Default: 30.
+    lease_life: "W2A_LEASE_LIFE", Plain;
     /// Seconds of silence after which a stream of the edge gets a sign of life, 0 for never. Default: 15.
     keepalive: "W2A_KEEPALIVE", Plain;
     /// What the sign of life is: a `comment`, or an empty `chunk` for clients that stumble over comments.

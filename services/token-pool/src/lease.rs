@@ -135,6 +135,17 @@ impl LeaseTable {
         Some(record)
     }
 
+    /// Lets a lease last until `expires`, if it is out and ends sooner. Whether it is out.
+    pub(crate) fn renew(&mut self, id: &LeaseId, expires: Instant) -> bool {
+        let Some(record) = self.records.get(id).filter(|record| record.lent) else { return false };
+        if record.expires < expires
+            && let Some(record) = self.take(id)
+        {
+            self.insert(id.clone(), LeaseRecord { expires, ..record });
+        }
+        true
+    }
+
     /// Removes all leases of a credential.
     pub(crate) fn remove_all(&mut self, credential: &CredentialId) {
         for id in self.ids_of(credential) {
@@ -148,13 +159,14 @@ impl LeaseTable {
     }
 
     /// Removes a lease that has expired, if there is one.
-    pub(crate) fn take_expired(&mut self, now: Instant) -> Option<LeaseRecord> {
+    pub(crate) fn take_expired(&mut self, now: Instant) -> Option<(LeaseId, LeaseRecord)> {
         let (expires, id) = self.by_expiry.first()?;
         if *expires > now {
             return None;
         }
         let id = id.clone();
-        self.remove(&id)
+        let record = self.remove(&id)?;
+        Some((id, record))
     }
 
     /// Takes over a lease as the store has it; the one it replaces, if any.
@@ -248,7 +260,7 @@ mod tests {
         assert_eq!(table.remove(&LeaseId::new("reported")).map(|r| r.grant), Some(2));
         assert_eq!(table.remove(&LeaseId::new("reported")), None);
         let mut expired = Vec::new();
-        while let Some(record) = table.take_expired(second(5)) {
+        while let Some((_, record)) = table.take_expired(second(5)) {
             expired.push(record.grant);
         }
 

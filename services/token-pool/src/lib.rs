@@ -41,6 +41,7 @@ mod others;
 pub mod pool;
 pub mod quota;
 pub mod refresh;
+mod renewing;
 pub mod select;
 pub mod service;
 pub mod settings;

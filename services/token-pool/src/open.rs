@@ -185,7 +185,7 @@ impl<'a> Open<'a> {
 
     /// Takes back leases that have expired, and notices tokens that have.
     fn settle(&mut self) {
-        while let Some(lease) = self.inner.leases.take_expired(self.now) {
+        while let Some((id, lease)) = self.inner.leases.take_expired(self.now) {
             let changed = self.change(&lease.credential, |entry, context| {
                 entry.return_slot(lease.grant);
                 if lease.lent {
@@ -196,6 +196,7 @@ impl<'a> Open<'a> {
                 && lease.lent
             {
                 tracing::warn!(credential.id = view.id.as_str(), "lease expired without a report");
+                self.inner.lapsed.put(id, lease, self.now);
             }
         }
         let (wall, config) = (self.wall, self.config());

@@ -20,6 +20,7 @@ use crate::error::Error;
 use crate::exchange::TokenExchange;
 use crate::lease::{Lease, LeaseId, LeaseTable};
 use crate::open::Open;
+use crate::renewing::Lapsed;
 use crate::select::OnQuota;
 use crate::state::Outcome;
 use crate::store::Backing;
@@ -110,6 +111,8 @@ pub(crate) struct Inner {
     /// Best tier first, in a tier as they were added.
     pub(crate) entries: Vec<Entry>,
     pub(crate) leases: LeaseTable,
+    /// Leases that have expired unreported, as far as this process has seen it.
+    pub(crate) lapsed: Lapsed,
     /// What leases and exchanges told about the endpoints.
     pub(crate) endpoints: Endpoints,
     /// Those who wait for a slot, first come first served.
@@ -275,7 +278,12 @@ impl Open<'_> {
         } else {
             self.inner.leases.remove(&report.lease)
         };
-        let lease = lease.ok_or(Error::LeaseNotFound)?;
+        let Some(lease) = lease else {
+            if !report.continues {
+                self.inner.lapsed.take(&report.lease);
+            }
+            return Err(Error::LeaseNotFound);
+        };
         let mut counted = false;
         self.change(&lease.credential, |entry, context| {
             if !report.continues {

@@ -30,6 +30,7 @@ use crate::view::CredentialView;
 const DEFAULT_PAGE_SIZE: usize = 100;
 const MAX_PAGE_SIZE: usize = 1000;
 const MAX_EXCLUDED: usize = 1000;
+const MAX_RENEWED: usize = 10_000;
 const MAX_REQUIREMENTS: usize = 16;
 const MAX_AFFINITY_KEY_BYTES: usize = 512;
 const MAX_DETAIL_CHARS: usize = 200;
@@ -98,6 +99,24 @@ impl TokenPool for TokenPoolService {
             meter::get().reported(outcome.strip_prefix("CREDENTIAL_OUTCOME_").unwrap_or(outcome));
         }
         Ok(Response::new(ReportCredentialOutcomeResponse { credential: Some(convert::credential(view)) }))
+    }
+
+    async fn renew_leases(
+        &self,
+        request: Request<RenewLeasesRequest>,
+    ) -> Result<Response<RenewLeasesResponse>, Status> {
+        let RenewLeasesRequest { lease_ids, lease_duration } = request.into_inner();
+        if lease_ids.len() > MAX_RENEWED {
+            return Err(Failure::invalid("lease_ids", "must not have more than 10000 ids").into());
+        }
+        if lease_ids.is_empty() {
+            return Err(Failure::invalid("lease_ids", "is required").into());
+        }
+        let duration = convert::duration(lease_duration.as_ref(), "lease_duration")?;
+        let leases = lease_ids.into_iter().map(LeaseId::new).collect();
+        let lost = self.pool.renew(leases, duration).await.map_err(status)?;
+        let lost_lease_ids = lost.iter().map(ToString::to_string).collect();
+        Ok(Response::new(RenewLeasesResponse { lost_lease_ids }))
     }
 
     async fn list_credentials(

@@ -37,6 +37,9 @@ pub struct ChatConfig {
     pub client: ClientHeaders,
     /// The four clocks of a stream, but for the first: connecting has its own.
     pub clocks: Clocks,
+    /// How long a lease lasts that is renewed while its turn runs: its slot is free that long after this process was
+    /// killed.
+    pub lease_life: Duration,
     /// How often a turn may try the same credential again while nothing was sent.
     pub max_retries: u32,
     /// The first pause before such a retry; it doubles each time.
@@ -63,7 +66,7 @@ pub struct ResumeLimits {
 }
 
 impl ChatConfig {
-    /// How long a turn leases its credential. The pool must allow leases of that length.
+    /// The longest a turn leases its credential. The pool must allow leases of that length.
     pub fn lease_duration(&self) -> Duration {
         self.clocks.lifetime.min(CENTURY).saturating_add(LEASE_MARGIN)
     }
@@ -189,6 +192,7 @@ impl Default for ChatConfig {
             on_quota: OnQuota::Next,
             client: ClientHeaders::default(),
             clocks: Clocks::default(),
+            lease_life: Duration::from_secs(30),
             max_retries: 2,
             retry_pause: Duration::from_millis(250),
             max_event_bytes: 64 * 1024 * 1024,

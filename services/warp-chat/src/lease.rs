@@ -1,5 +1,6 @@
 //! A credential on loan: taken from the pool, given back exactly once, whatever happens to the turn.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
@@ -15,6 +16,7 @@ use warp2api_rpc::{CallContext, Failure, GrpcEndpoint};
 use crate::config::OnQuota;
 use crate::error::TurnError;
 use crate::exchange::Exchange;
+use crate::holding::Holding;
 use crate::trail;
 
 /// How long a report may take: the lease's expiry mends what is lost.
@@ -28,6 +30,7 @@ pub(crate) struct Lender {
     pub(crate) pool: TokenPoolClient<GrpcEndpoint>,
     /// Where reports run that nobody waits for.
     pub(crate) tasks: TaskTracker,
+    pub(crate) holding: Arc<Holding>,
 }
 
 /// What a turn wants of its credential.
@@ -61,7 +64,7 @@ impl Lender {
     ) -> BoxFuture<'static, Result<LeaseGuard, Failure>> {
         let request = AcquireCredentialRequest {
             excluded_credentials: excluded.to_vec(),
-            lease_duration: prost_types::Duration::try_from(terms.duration).ok(),
+            lease_duration: prost_types::Duration::try_from(self.holding.duration(terms.duration)).ok(),
             max_wait: prost_types::Duration::try_from(terms.max_wait).ok(),
             preferred_credential: wanted.preferred.clone(),
             affinity_key: wanted.affinity_key.clone(),
@@ -77,6 +80,7 @@ impl Lender {
             let response = response.map_err(|status| Failure::from(&status))?.into_inner();
             let waited = response.wait_duration.and_then(|waited| Duration::try_from(waited).ok());
             let lease = response.lease.ok_or_else(|| Failure::bug("the pool answered without a lease"))?;
+            lender.holding.add(&lease.lease_id);
             Ok(LeaseGuard { lender, context, span, lease: Some(lease), waited: waited.unwrap_or_default() })
         })
     }
@@ -156,6 +160,7 @@ impl LeaseGuard {
         persistent: bool,
     ) -> Option<impl Future<Output = ()> + Send + 'static> {
         let lease = self.lease.take()?;
+        self.lender.holding.remove(&lease.lease_id);
         trail::given_back(&self.span, &lease, outcome, retry_after);
         let report = ReportCredentialOutcomeRequest {
             lease_id: lease.lease_id,

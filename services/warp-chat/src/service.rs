@@ -22,6 +22,7 @@ use warp2api_proto::warp_chat::v1::{
 use warp2api_proto::{opaque, value};
 use warp2api_rpc::context::CREDENTIAL;
 use warp2api_rpc::meter::Reader;
+use warp2api_rpc::serve::Shutdown;
 use warp2api_rpc::trace;
 use warp2api_rpc::{CallContext, Failure, GrpcEndpoint, HttpEndpoint, Live, MAX_MESSAGE_BYTES};
 
@@ -30,6 +31,7 @@ use crate::config::{ChatConfig, Clocks};
 use crate::content::Asked;
 use crate::conversation;
 use crate::exchange::{self, About, Exchange, Feed, Watch, Wish};
+use crate::holding::Holding;
 use crate::lease::{Lender, Wanted};
 use crate::limits::Limiter;
 use crate::models::Models;
@@ -68,7 +70,7 @@ impl WarpChatService {
         let pool = TokenPoolClient::new(token_pool)
             .max_decoding_message_size(MAX_MESSAGE_BYTES)
             .max_encoding_message_size(MAX_MESSAGE_BYTES);
-        let lender = Lender { pool, tasks };
+        let lender = Lender { pool, tasks, holding: Holding::new(config.lease_life) };
         let conversations = Conversations::new(config.resume);
         let feed = Feed::new(config.feed);
         let turns = Turns { config: Arc::new(config), upstream, lender };
@@ -78,6 +80,15 @@ impl WarpChatService {
     /// What operators get to see of exchanges.
     pub fn feed(&self) -> &Feed {
         &self.feed
+    }
+
+    /// Leases credentials for a short while from now on, and tells the pool that they are still held, until it is to drain
+    /// and the last turn has ended, or it is to abort. Without this a lease is for as long as a turn may take.
+    pub async fn keep_leases(self, shutdown: Shutdown) {
+        let Lender { pool, holding, .. } = self.turns.get().lender.clone();
+        drop(self);
+        let Shutdown { drain, abort, .. } = shutdown;
+        holding.keep(pool, drain, abort).await;
     }
 
     /// Goes on with other rules for turns: history, tools, quota, the preamble, the clocks of an answer. Turns that have

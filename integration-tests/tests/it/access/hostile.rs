@@ -6,14 +6,17 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::stream;
+use http::Request;
 use http_body::Frame;
-use http_body_util::StreamBody;
+use http_body_util::{BodyExt as _, StreamBody};
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use warp2api_integration_tests::wait::PATIENCE;
 use warp2api_integration_tests::{House, ask, json_of};
+use warp2api_server::settings::Settings;
 
 async fn serves(house: &House) {
     let (status, answer) = house.chat(&ask("say exactly: fine")).await;
@@ -80,6 +83,68 @@ async fn who_sends_nothing_or_too_slowly_is_hung_up_on() {
     }
     serves(&house).await;
     house.close().await;
+}
+
+#[tokio::test]
+async fn who_asks_nothing_any_more_is_closed_and_a_stream_is_never_idle() {
+    let quick = |settings: &mut Settings| {
+        settings.header_timeout = Some("0.2".to_owned());
+        settings.idle_timeout = Some("0.5".to_owned());
+    };
+    let house = House::builder().settings(quick).start().await;
+    let chat = json!({
+        "model": "auto",
+        "stream": true,
+        "messages": [{ "role": "user", "content": "stream 20 chunks of 8 bytes every 100 ms" }],
+    });
+    for port in ports(&house) {
+        let (executor, io) = (TokioExecutor::new(), TokioIo::new(connect(&port).await));
+        let (mut sender, connection) = hyper::client::conn::http2::handshake(executor, io).await.unwrap();
+        let connection = tokio::spawn(connection);
+        let asked = [("GET", "/healthz", String::new()), ("POST", "/v1/chat/completions", chat.to_string())];
+        for (method, path, body) in asked.into_iter().take(if port == edge(&house) { 2 } else { 1 }) {
+            let request = Request::builder()
+                .method(method)
+                .uri(format!("http://{port}{path}"))
+                .header("content-type", "application/json");
+            let answer = sender.send_request(request.body(body).unwrap()).await.unwrap();
+            assert_eq!(answer.status(), 200);
+            let answer = answer.into_body().collect().await.expect("it was cut off").to_bytes();
+            assert!(method == "GET" || answer.ends_with(b"data: [DONE]\n\n"), "{answer:?}");
+        }
+
+        let ended = timeout(PATIENCE, connection).await.expect("the idle connection was kept").unwrap();
+
+        assert!(ended.is_ok(), "it was said beforehand: {ended:?}");
+        assert!(sender.is_closed());
+    }
+    house.close().await;
+}
+
+#[tokio::test]
+async fn heads_may_be_as_large_as_the_settings_say() {
+    let small = |settings: &mut Settings| {
+        settings.max_head_bytes = Some("8192".to_owned());
+        settings.max_headers = Some("16".to_owned());
+    };
+    let (house, usual) = (House::builder().settings(small).start().await, House::start().await);
+    let many: String = (0..20).map(|number| format!("x-{number}: 1\r\n")).collect();
+    let long = format!("x: {}\r\n", "a".repeat(20_000));
+    for headers in [many, long] {
+        let head = format!("GET /healthz HTTP/1.1\r\nhost: a\r\nconnection: close\r\n{headers}\r\n");
+        for (port, expected) in ports(&house)
+            .iter()
+            .map(|port| (port, "431"))
+            .chain(ports(&usual).iter().map(|port| (port, "200")))
+        {
+            let mut stream = connect(port).await;
+            stream.write_all(head.as_bytes()).await.unwrap();
+            let answer = rest(&mut stream).await;
+            assert!(answer.starts_with(format!("HTTP/1.1 {expected}").as_bytes()), "{port}");
+        }
+    }
+    house.close().await;
+    usual.close().await;
 }
 
 #[tokio::test]

@@ -16,6 +16,9 @@ use super::{CANCELLED, adopt, end, failed, inject};
 use crate::reason::{Failure, reason_name};
 use crate::semconv;
 
+/// The heartbeat of those who hold leases.
+const RENEWAL: &str = "warp2api.token_pool.v1.TokenPool/RenewLeases";
+
 /// Which side of a call a span tells of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Side {
@@ -84,8 +87,8 @@ where
 
     fn call(&mut self, mut request: Request<A>) -> Self::Future {
         let method = request.uri().path().trim_start_matches('/');
-        // Health and reflection are asked all the time.
-        if !method.starts_with("warp2api.") {
+        // Health and reflection are asked all the time, and leases are renewed for no call in particular.
+        if !method.starts_with("warp2api.") || method == RENEWAL {
             return Box::pin(self.inner.call(request));
         }
         let span = match self.layer.side {

@@ -1,5 +1,6 @@
 //! What protects the ports and the calls between services: TLS, the service token, bounds of connections.
 
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
 use warp2api_rpc::ServiceTokens;
@@ -10,6 +11,7 @@ use warp2api_rpc::tls::TlsFiles;
 
 use crate::config::Places;
 use crate::read::Reader;
+use crate::settings::Settings;
 
 /// Files and tokens, not opened yet.
 #[derive(Debug, Clone, Default)]
@@ -94,10 +96,37 @@ pub(super) fn read(read: &mut Reader, grpc: &Address, places: &Places) -> Securi
             "header_timeout",
             usual.header_read_timeout,
         ),
+        idle_timeout: read.seconds(|s| &mut s.idle_timeout, "idle_timeout", usual.idle_timeout),
+        max_head_bytes: within(read, |s| &mut s.max_head_bytes, "max_head_bytes", HEAD, usual.max_head_bytes),
+        max_headers: within(read, |s| &mut s.max_headers, "max_headers", HEADERS, usual.max_headers),
         max_connections: connections
             .and_then(|most| usize::try_from(most).ok())
             .map_or(usual.max_connections, |most| most.min(tokio::sync::Semaphore::MAX_PERMITS)),
         ..usual
     };
     Security { edge, grpc: services, link, tokens, serve }
+}
+
+/// Bytes of a head: HTTP/1.1 cannot be read with less, and nobody sends more.
+const HEAD: RangeInclusive<usize> = 8192..=16 * 1024 * 1024;
+/// Headers of a request.
+const HEADERS: RangeInclusive<usize> = 16..=1000;
+
+/// A number between two others.
+fn within(
+    read: &mut Reader,
+    setting: impl FnOnce(&mut Settings) -> &mut Option<String>,
+    key: &str,
+    range: RangeInclusive<usize>,
+    default: usize,
+) -> usize {
+    let Some(written) = read.take(setting) else { return default };
+    match written.parse() {
+        Ok(number) if range.contains(&number) => number,
+        _ => {
+            let (least, most) = range.into_inner();
+            read.problem(key, format!("`{written}` is not a number from {least} to {most}"));
+            default
+        }
+    }
 }

@@ -68,6 +68,7 @@ fn open(index: usize, ports: &[String; 5], folder: &Path) -> Program {
     let mut settings =
         vec![("W2A_DATA_DIR", folder.as_str()), ("W2A_GRPC_ADDR", &ports[index]), ("PORT", port)];
     settings.extend([("W2A_UPSTREAM_ADDR", ports[index].as_str()), ("W2A_MAX_IN_FLIGHT", "500")]);
+    settings.push(("W2A_LEASE_LIFE", "3"));
     match ROLES[index] {
         "token-pool" => {
             settings.extend([("W2A_UPSTREAM", upstream.as_str()), ("WARP_API_KEY", "wk-embedded-upstream")])
@@ -102,7 +103,6 @@ fn each_of_five_is_killed_under_load_and_takes_down_only_what_it_held() {
     let mut five = Five::start();
     for (victim, role) in ROLES.into_iter().enumerate() {
         five.until("it can serve", |five| get(&five.ports[4], "/readyz").starts_with("HTTP/1.1 200 "));
-        let before = five.leases();
         let mut streams: Vec<_> = (0..STREAMS).map(|_| five.gateway().begin_chat(ASKED, true)).collect();
         for stream in &mut streams {
             let mut buffer = [0; 4096];
@@ -126,8 +126,27 @@ fn each_of_five_is_killed_under_load_and_takes_down_only_what_it_held() {
         five.until("it can serve again", |five| get(&five.ports[4], "/readyz").starts_with("HTTP/1.1 200 "));
         let answer = five.gateway().chat("say exactly: recovered");
         assert!(answer.starts_with("HTTP/1.1 200 ") && answer.contains("recovered"), "{role}: {answer}");
-        // What a killed chat service had leased comes back when its time is up; all else is given back.
-        let left = if role == "warp-chat" { before + STREAMS as i64 } else { before };
-        five.until("leases are given back", |five| five.leases() <= left);
+        // What a killed chat service had leased comes back when it is not heard of for so long; all else is given back.
+        five.until("leases are given back", |five| five.leases() == 0);
     }
+}
+
+#[test]
+fn a_lease_lasts_as_long_as_its_stream_and_not_much_longer_than_its_holder() {
+    let mut five = Five::start();
+    five.until("it can serve", |five| get(&five.ports[4], "/readyz").starts_with("HTTP/1.1 200 "));
+    let mut stream = five.gateway().begin_chat("stream 150 chunks of 8 bytes every 100 ms", true);
+    let mut buffer = [0; 4096];
+    assert!(stream.read(&mut buffer).unwrap() > 0, "it has begun");
+    let begun = Instant::now();
+    while begun.elapsed() < Duration::from_secs(7) {
+        assert_eq!(five.leases(), 1, "it is renewed");
+        std::thread::sleep(Duration::from_millis(200));
+    }
+
+    five.kill(3);
+
+    assert_eq!(five.leases(), 1, "nobody has said that it is over");
+    five.until("its slot is free", |five| five.leases() == 0);
+    assert!(rest(stream).contains("service_unreachable"));
 }

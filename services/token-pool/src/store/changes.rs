@@ -195,8 +195,13 @@ impl Inner {
     fn finish_load(&mut self, rows: &Rows, wall: SystemTime, now: Instant) -> Result<(), LoadError> {
         self.entries.sort_by_key(Entry::cursor);
         for id in &rows.ended {
-            if let Some(record) = self.leases.unload(&LeaseId::new(id.clone())) {
+            let id = LeaseId::new(id.clone());
+            if let Some(record) = self.leases.unload(&id) {
                 self.slot(&record.credential, |entry| entry.return_slot(record.grant));
+                if record.lent && record.expires <= now {
+                    // Another process was the first to see that its time is up.
+                    self.lapsed.put(id, record, now);
+                }
             }
         }
         for row in &rows.leases {

@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 use futures_util::{FutureExt as _, poll};
 use tokio::time::Instant;
 use warp2api_token_pool::state::Phase;
-use warp2api_token_pool::{Acquire, Error, LeaseId, Outcome, PoolConfig, Report, Tier};
+use warp2api_token_pool::{Acquire, Error, Lease, LeaseId, Outcome, Pool, PoolConfig, Report, Tier};
 
 use crate::bench::{acquire, advance, config, key, pool, report, turn, view, waiting};
 
@@ -293,4 +293,96 @@ async fn anonymous_credentials_have_fewer_slots() {
 
     let served = |name: &str| answers.iter().flatten().filter(|lease| lease.display_name == name).count();
     assert_eq!((served("s"), served("a")), (8, 2));
+}
+
+/// A lease of 30 seconds.
+async fn short(pool: &Pool) -> Lease {
+    let lease_duration = Some(Duration::from_secs(30));
+    pool.acquire(Acquire { lease_duration, ..Acquire::default() }).await.unwrap()
+}
+
+async fn renew(pool: &Pool, lease: &Lease, seconds: u64) -> Vec<LeaseId> {
+    pool.renew(vec![lease.id.clone()], Some(Duration::from_secs(seconds))).await.unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lease_goes_on_as_long_as_it_is_renewed_and_its_slot_is_free_half_a_minute_after_that() {
+    let pool = pool(one_slot(), vec![key(Tier::Personal, "p")]);
+    let held = short(&pool).await;
+    for _ in 0..30 {
+        advance(20).await;
+        assert_eq!(renew(&pool, &held, 30).await, []);
+        assert_eq!(acquire(&pool).await.unwrap_err(), Error::AllBusy);
+    }
+    let start = Instant::now();
+
+    pool.acquire(waiting(60)).await.unwrap();
+
+    assert_eq!(start.elapsed().as_secs(), 30);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_renewal_makes_no_lease_shorter_or_longer_than_the_pool_allows() {
+    let pool = pool(config(), vec![key(Tier::Personal, "p")]);
+    let held = acquire(&pool).await.unwrap();
+
+    assert_eq!(renew(&pool, &held, 1).await, []);
+    advance(899).await;
+    assert_eq!(view(&pool, "p").await.in_flight, 1);
+    assert_eq!(renew(&pool, &held, 999_999).await, []);
+    advance(7199).await;
+    assert_eq!(view(&pool, "p").await.in_flight, 1);
+    advance(1).await;
+    assert_eq!(view(&pool, "p").await.in_flight, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_holder_that_was_cut_off_gets_its_slot_back_and_nobody_else_comes_in_until_there_is_room() {
+    let pool = pool(one_slot(), vec![key(Tier::Personal, "p")]);
+    let cut_off = short(&pool).await;
+    advance(60).await;
+    let other = short(&pool).await;
+
+    assert_eq!(renew(&pool, &cut_off, 30).await, []);
+
+    assert_eq!(view(&pool, "p").await.in_flight, 2);
+    report(&pool, &other, Outcome::Success).await;
+    assert_eq!(acquire(&pool).await.unwrap_err(), Error::AllBusy);
+    assert_eq!(report(&pool, &cut_off, Outcome::Success).await.in_flight, 0);
+    assert_eq!(turn(&pool, Outcome::Success).await, "p");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lease_that_was_reported_or_never_was_is_not_taken_up_again() {
+    let pool = pool(one_slot(), vec![key(Tier::Personal, "p")]);
+    let reported = short(&pool).await;
+    report(&pool, &reported, Outcome::Success).await;
+    let late = short(&pool).await;
+    advance(31).await;
+    let report = Report {
+        lease: late.id.clone(),
+        continues: false,
+        outcome: Outcome::Success,
+        retry_after: None,
+        detail: None,
+    };
+    assert_eq!(pool.report(report).await.unwrap_err(), Error::LeaseNotFound);
+    let unheard = LeaseId::new("unheard");
+
+    let asked = vec![reported.id, late.id, unheard];
+
+    assert_eq!(pool.renew(asked.clone(), None).await.unwrap(), asked);
+    assert_eq!(view(&pool, "p").await.in_flight, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lease_of_a_credential_that_is_gone_is_lost() {
+    let pool = pool(one_slot(), vec![]);
+    let added = pool.operator("me").add(key(Tier::Personal, "p").into()).await.unwrap();
+    let held = short(&pool).await;
+    advance(31).await;
+    assert_eq!(view(&pool, "p").await.in_flight, 0);
+    pool.operator("me").remove(&added.id, None).await.unwrap();
+
+    assert_eq!(renew(&pool, &held, 30).await, std::slice::from_ref(&held.id));
 }

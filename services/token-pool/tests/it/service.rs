@@ -9,7 +9,7 @@ use warp2api_proto::token_pool::v1::token_pool_server::TokenPool as _;
 use warp2api_proto::token_pool::v1::{
     AcquireCredentialRequest, Credential, CredentialKind, CredentialOutcome, CredentialState, CredentialTier,
     EndpointFailure, EndpointState, GetCredentialRequest, GetPoolStatusRequest, Lease,
-    ListCredentialsRequest, PoolEndpoint, QuotaPolicy, ReportCredentialOutcomeRequest,
+    ListCredentialsRequest, PoolEndpoint, QuotaPolicy, RenewLeasesRequest, ReportCredentialOutcomeRequest,
 };
 use warp2api_rpc::Failure;
 use warp2api_token_pool::{Kind, NewCredential, PoolConfig, Secret, Tier, TokenPoolService};
@@ -340,4 +340,30 @@ async fn the_embedded_credential_serves_a_thousand_at_once() {
     advance(900).await;
     let status = service.get_pool_status(Request::new(GetPoolStatusRequest {})).await.unwrap().into_inner();
     assert_eq!(status.in_flight_count, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_renewal_names_what_is_lost_and_is_refused_if_it_makes_no_sense() {
+    let service = three();
+    let request = AcquireCredentialRequest { lease_duration: seconds(30), ..Default::default() };
+    let held = acquire(&service, request).await.unwrap().lease_id;
+    advance(20).await;
+    let renewal = |lease_ids: Vec<String>, lease_duration| {
+        service.renew_leases(Request::new(RenewLeasesRequest { lease_ids, lease_duration }))
+    };
+
+    let answer = renewal(vec![held.clone(), "unheard".into()], seconds(30)).await.unwrap().into_inner();
+
+    assert_eq!(answer.lost_lease_ids, ["unheard"]);
+    advance(20).await;
+    assert!(renewal(vec![held.clone()], None).await.unwrap().into_inner().lost_lease_ids.is_empty());
+    for (ids, duration, field) in [
+        (Vec::new(), None, "lease_ids"),
+        (vec![String::new(); 10_001], None, "lease_ids"),
+        (vec![held], seconds(-1), "lease_duration"),
+    ] {
+        let status = renewal(ids, duration).await.unwrap_err();
+        assert_eq!(status.code(), Code::InvalidArgument);
+        assert!(format!("{:?}", Failure::from(&status)).contains(field), "{status:?}");
+    }
 }

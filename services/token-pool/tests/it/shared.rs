@@ -10,8 +10,8 @@ use tokio_util::task::TaskTracker;
 use warp2api_token_pool::clock::SystemClock;
 use warp2api_token_pool::state::Phase;
 use warp2api_token_pool::{
-    Database, Error, KeySource, NewCredential, Outcome, Pool, PoolConfig, Report, Secret, Store, StoreKey,
-    Tier,
+    Acquire, Database, Error, KeySource, NewCredential, Outcome, Pool, PoolConfig, Report, Secret, Store,
+    StoreKey, Tier,
 };
 
 use crate::bench::{Answer, Endpoint, acquire, config, key, refreshable, report, turn, view, waiting};
@@ -340,4 +340,33 @@ async fn the_key_is_the_same_for_all_and_changes_for_all() {
     let sealed = "SELECT count(*) FROM credentials WHERE position('planted'::bytea IN secret) > 0 \
          OR position('access'::bytea IN token) > 0 OR state LIKE '%planted%' OR state LIKE '%access-%'";
     assert_eq!(number(&database, sealed).await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_lease_is_renewed_by_any_pool_and_taken_up_again_by_those_that_saw_it_expire() {
+    let Some(database) = TestDatabase::create().await else { return };
+    let endpoint = Endpoint::default();
+    let credentials = vec![key(Tier::Personal, "p")];
+    let [first, second, third] = three(&database, &credentials, &endpoint).await;
+    let lease_duration = Some(Duration::from_secs(2));
+    let held = first.acquire(Acquire { lease_duration, ..Acquire::default() }).await.unwrap();
+    let lapsing = first.acquire(Acquire { lease_duration, ..Acquire::default() }).await.unwrap();
+    assert_eq!(view(&second, "p").await.in_flight, 2);
+    let hour = Some(Duration::from_secs(3600));
+
+    assert_eq!(second.renew(vec![held.id.clone()], hour).await.unwrap(), []);
+    let expired = async {
+        while view(&third, "p").await.in_flight > 1 {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, expired).await.expect("the one that nobody renewed expires");
+
+    assert_eq!(view(&first, "p").await.in_flight, 1);
+    assert_eq!(second.renew(vec![lapsing.id.clone()], hour).await.unwrap(), []);
+    assert_eq!(view(&third, "p").await.in_flight, 2);
+    for lease in [&held, &lapsing] {
+        report(&third, lease, Outcome::Success).await;
+    }
+    assert_eq!(view(&first, "p").await.in_flight, 0);
 }

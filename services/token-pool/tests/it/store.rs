@@ -343,3 +343,21 @@ async fn a_lease_is_answered_without_waiting_for_the_disk_and_written_soon() {
     assert_eq!((after.in_flight, after.granted_count), (100, 100));
     assert!(after.last_granted_time.is_some_and(|time| time <= SystemTime::now()));
 }
+
+#[tokio::test]
+async fn a_renewal_survives_an_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let endpoint = Endpoint::default();
+    let first = open(folder.path(), settings(), &endpoint).await;
+    let lease_duration = Some(Duration::from_millis(1));
+    let lapsing = first.acquire(Acquire { lease_duration, ..Acquire::default() }).await.unwrap();
+    let hour = Some(Duration::from_secs(3600));
+    assert_eq!(first.renew(vec![lapsing.id.clone()], hour).await.unwrap(), []);
+    first.close().await;
+    drop(first);
+
+    let second = open(folder.path(), settings(), &endpoint).await;
+
+    assert_eq!(view(&second, "refresh").await.in_flight, 1);
+    assert_eq!(report(&second, &lapsing, Outcome::Success).await.in_flight, 0);
+}
