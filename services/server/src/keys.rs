@@ -26,8 +26,8 @@ pub(crate) struct Watch {
     seen: Option<Seen>,
 }
 
-/// What shows that a file has changed.
-type Seen = (SystemTime, u64);
+/// What shows that a file has changed: where it is behind all links, and how it looks.
+type Seen = (PathBuf, SystemTime, u64);
 
 /// Where the settings say that the keys are.
 ///
@@ -97,7 +97,12 @@ impl Watch {
     /// Reads the file if it is not the one that was seen. Returns whether it was read. A file that is gone changes
     /// nothing: keys are taken back by their records.
     fn look(&mut self) -> Result<bool, KeyFileError> {
-        let seen = std::fs::metadata(&self.path).and_then(|known| Ok((known.modified()?, known.len()))).ok();
+        let seen = || {
+            let path = std::fs::canonicalize(&self.path)?;
+            let known = std::fs::metadata(&path)?;
+            std::io::Result::Ok((path, known.modified()?, known.len()))
+        };
+        let seen = seen().ok();
         if seen.is_none() || seen == self.seen {
             return Ok(false);
         }
@@ -139,6 +144,35 @@ mod tests {
         std::fs::write(file.path(), r#"{"keys":[]}"#).unwrap();
         assert!(watch.look().unwrap());
         assert!(config.kept_keys.current().is_empty() && !config.is_open());
+    }
+
+    /// As a volume of a Kubernetes Secret is replaced: the file is a link through a link, and that one is exchanged.
+    #[cfg(unix)]
+    #[test]
+    fn a_file_that_is_replaced_behind_a_link_is_seen() {
+        use std::os::unix::fs::symlink;
+        let volume = tempfile::tempdir().unwrap();
+        let at = |name: &str| volume.path().join(name);
+        let version = |folder: &str, digit: &str| {
+            std::fs::create_dir(at(folder)).unwrap();
+            let digest = digit.repeat(64);
+            let key =
+                format!(r#"{{"keys":[{{"name":"a","sha256":"{digest}","scopes":["chat"],"created":1}}]}}"#);
+            std::fs::write(at(folder).join("keys.json"), key).unwrap();
+        };
+        version("..one", "1");
+        symlink("..one", at("..data")).unwrap();
+        symlink("..data/keys.json", at("keys.json")).unwrap();
+        let config = GatewayConfig::default();
+        let loopback = "127.0.0.1:0".parse().unwrap();
+        let mut watch = open(Some(&at("keys.json")), &config, &loopback, false).unwrap().unwrap();
+        assert!(!watch.look().unwrap());
+
+        version("..two", "2");
+        symlink("..two", at("..new")).unwrap();
+        std::fs::rename(at("..new"), at("..data")).unwrap();
+
+        assert!(watch.look().unwrap(), "of the same size, but another");
     }
 
     #[test]
