@@ -62,8 +62,13 @@ fn the_example_config_is_right_with_and_without_what_it_comments_out() {
         })
         .collect();
     for text in [text.clone(), all.join("\n")] {
-        let settings: Settings = toml::from_str(&text).unwrap_or_else(|error| panic!("{error}"));
-        assert!(!settings.written().is_empty());
+        let table: toml::Table = toml::from_str(&text).unwrap_or_else(|error| panic!("{error}"));
+        let value = |key: &str| match table.get(key)? {
+            toml::Value::String(text) => Some(text.clone()),
+            other => Some(other.to_string()),
+        };
+        let settings = Settings::from_keys(value);
+        assert_eq!(settings.written().len(), table.len(), "each is a setting");
         Config::resolve(Role::All, settings).unwrap_or_else(|problems| panic!("{problems}"));
     }
 }
