@@ -54,6 +54,9 @@ fn main() -> ExitCode {
         Command::Config(args) => args.role,
         // These only look for a house: what one would need to open its rooms is not their business.
         Command::Operate(Operation::Status(_) | Operation::Stop(_) | Operation::Smoke(_)) => Role::Codec,
+        Command::Operate(Operation::Doctor(args)) => {
+            args.role.unwrap_or_else(|| operate::implied(settings.clone()))
+        }
         other => other.role().unwrap_or(Role::All),
     };
     let config = match Config::resolve_from(role, settings.clone(), origins.clone()) {

@@ -6,12 +6,14 @@ mod doctor;
 mod note;
 mod remote;
 mod report;
+mod rooms;
 mod smoke;
 mod status;
 mod stop;
 
 pub(crate) use ask::chain;
 pub use note::{Note, NoteFile};
+pub use rooms::implied;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -22,7 +24,7 @@ use warp2api_rpc::listener::Address;
 use warp2api_rpc::tls::TlsFiles;
 
 use crate::banner::reachable;
-use crate::config::Config;
+use crate::config::{Config, Role};
 use crate::settings::Settings;
 use crate::trust;
 
@@ -90,6 +92,10 @@ pub struct DoctorArgs {
     /// The API key to send. Without it, the first one of API_TOKEN.
     #[arg(long, value_name = "KEY")]
     pub key: Option<String>,
+    /// The part of a house in several processes to look at. Without it, the one that runs on the data folder, or that
+    /// W2A_WARP_CHAT or W2A_TOKEN_POOL make of it.
+    #[arg(long, value_enum)]
+    pub role: Option<Role>,
     /// How to say it.
     #[command(flatten)]
     pub output: Output,

@@ -75,6 +75,15 @@ pub(crate) async fn accounts_as_stored(
     Ok(Accounts::new(pool, api))
 }
 
+/// Whether what was seen of a store can be read, its secrets included.
+///
+/// # Errors
+/// When it cannot.
+pub(crate) async fn opens(config: &Config, store: Store) -> anyhow::Result<()> {
+    let nowhere = http_endpoint::local(axum::Router::new());
+    accounts_as_stored(config, nowhere, store).await.map(drop)
+}
+
 /// What a pool is made of besides its credentials.
 struct Parts {
     rules: PoolConfig,

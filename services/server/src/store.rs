@@ -95,7 +95,7 @@ impl StoreConfig {
 
     /// Whether there are credentials in it, as far as it can be opened.
     pub(crate) async fn has_credentials(&self) -> bool {
-        !self.would_be_made() && self.open().await.is_ok_and(|store| store.has_credentials())
+        !self.would_be_made() && self.look().await.is_ok_and(|store| store.has_credentials())
     }
 
     /// Whether it ends with the process that has it.
@@ -108,6 +108,20 @@ impl StoreConfig {
     /// # Errors
     /// When it cannot be used.
     pub async fn open(&self) -> anyhow::Result<Store> {
+        let (database, keys) = self.database()?;
+        Ok(Store::open(&database, keys).await?)
+    }
+
+    /// Looks at it and changes nothing of it.
+    ///
+    /// # Errors
+    /// When there is none, it is of another version, or it cannot be read.
+    pub async fn look(&self) -> anyhow::Result<Store> {
+        let (database, keys) = self.database()?;
+        Ok(Store::look(&database, keys).await?)
+    }
+
+    fn database(&self) -> anyhow::Result<(Database, KeySource)> {
         let (database, own_key) = match &self.place {
             Place::Folder(folder) => {
                 let folder = folder.clone().or_else(usual_folder).context(
@@ -120,7 +134,7 @@ impl StoreConfig {
             Place::Database(database) => (database.clone(), PathBuf::new()),
         };
         let keys = self.keys.clone().unwrap_or(KeySource::Own(own_key));
-        Ok(Store::open(&database, keys).await?)
+        Ok((database, keys))
     }
 }
 

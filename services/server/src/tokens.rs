@@ -62,7 +62,7 @@ fn perform(
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Failure::Runtime)?;
     runtime.block_on(async {
-        let session = Box::pin(session::open(settings)).await?;
+        let session = Box::pin(session::open(settings, args.command.only_looks())).await?;
         let result = run::run(&args.command, prepared, args.json, &session.client, out).await;
         session.close().await;
         result

@@ -16,6 +16,7 @@ pub(crate) mod kept;
 pub mod key;
 mod listening;
 pub(crate) mod local;
+mod looking;
 mod postgres;
 pub(crate) mod replica;
 pub mod rotation;
@@ -39,6 +40,7 @@ use crate::exchange::TokenExchange;
 use crate::pool::Pool;
 use changes::Rows;
 use local::Local;
+use looking::Picture;
 use postgres::Postgres;
 use seal::Keyring;
 use shared::Shared;
@@ -171,8 +173,18 @@ pub struct Store {
 #[derive(Debug)]
 enum Opened {
     Memory,
-    Sqlite { database: Sqlite, keyring: Keyring, rows: Rows },
-    Postgres { database: Postgres, keyring: Keyring, credentials: i64 },
+    Sqlite {
+        database: Sqlite,
+        keyring: Keyring,
+        rows: Rows,
+    },
+    Postgres {
+        database: Postgres,
+        keyring: Keyring,
+        credentials: i64,
+    },
+    /// Nothing of it is ever written.
+    Picture(Box<Picture>),
 }
 
 impl Store {
@@ -224,6 +236,7 @@ impl Store {
             Opened::Sqlite { rows, .. } => rows.credentials.iter().any(|row| row.source == "admin"),
             // Those of other processes' variables stay, too.
             Opened::Postgres { credentials, .. } => *credentials > 0,
+            Opened::Picture(picture) => !picture.rows.credentials.is_empty(),
         }
     }
 }
@@ -284,6 +297,7 @@ impl Pool {
                 let credentials = credentials.unwrap_or_default();
                 shared::open(config, credentials, exchange, clock, (database, keyring, store.keys)).await
             }
+            Opened::Picture(picture) => looking::pool(config, exchange, clock, *picture),
         }
     }
 

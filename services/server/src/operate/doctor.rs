@@ -12,14 +12,14 @@ use super::ask::{Answer, ask};
 use super::note::Note;
 use super::report::{Line, say};
 use super::smoke::{SLOWLY, streamed};
-use super::{House, Output, remote};
+use super::{House, Output, Port, remote, rooms};
 use crate::banner::reachable;
-use crate::config::UpstreamChoice;
+use crate::config::{Role, UpstreamChoice};
 use crate::pool;
 use crate::secured::Secured;
 use crate::trust;
 
-const PATIENCE: Duration = Duration::from_secs(20);
+pub(super) const PATIENCE: Duration = Duration::from_secs(20);
 /// Tokens live about an hour; a clock that is wrong by less than this does no harm.
 const SKEW: Duration = Duration::from_secs(60);
 /// A message and its bytes, so that a codec that is broken shows.
@@ -27,27 +27,50 @@ const VECTOR: (&str, [u8; 5]) = (r#"{"metadata":{"conversation_id":"c"}}"#, [0x2
 
 pub(super) async fn run(house: &House, notes: &[Note], output: Output) -> bool {
     // Settings that are wrong end the program before it comes here.
-    let mut lines = vec![Line::ok("settings", "they are right"), codec(), store(house, notes).await];
-    lines.extend(certificates(house));
-    let asked = edge(house).await;
-    let answers = asked.is_ok();
-    lines.push(port("edge port", &house.config.edge, notes, answers).await);
-    lines.push(port("grpc port", &house.config.grpc, notes, answers).await);
-    if let Some(address) = &house.config.metrics {
-        lines.push(port("metrics port", address, notes, answers).await);
+    let role = house.config.role;
+    let settings = format!("they are right for `{}`", role.name());
+    let mut lines = vec![Line::ok("settings", settings), codec()];
+    if role.has_pool() {
+        lines.push(store(house, notes).await);
     }
-    lines.extend(asked.as_ref().err().and_then(|words| unanswered(house, notes, words)));
+    lines.extend(certificates(house));
+    let asked = if role.has_edge() || house.is_named { edge(house).await } else { Err(String::new()) };
+    let answers = asked.is_ok();
+    for (name, wanted, address) in [
+        ("edge port", role.has_edge(), &house.config.edge),
+        ("grpc port", role.has_services(), &house.config.grpc),
+        ("upstream port", role == Role::Upstream, &house.config.upstream_listener),
+    ] {
+        if wanted {
+            lines.push(port(name, address, notes, answers).await);
+        }
+    }
+    if let Some(address) = &house.config.metrics {
+        // No note tells of it.
+        lines.push(port("metrics port", address, notes, answers || !notes.is_empty()).await);
+    }
+    if role.has_edge() || house.is_named {
+        lines.extend(asked.as_ref().err().and_then(|words| unanswered(house, notes, words)));
+    }
     let health = asked.ok();
     let upstream = health.as_ref().and_then(|health| health.json()["upstream"].as_str().map(str::to_owned));
-    lines.extend(reach_upstream(house).await);
+    if matches!(role, Role::All | Role::WarpChat | Role::TokenPool) {
+        lines.extend(reach_upstream(house).await);
+    }
+    lines.extend(rooms::next(house).await);
     if health.is_some() {
-        lines.push(ready(house).await);
+        lines.push(ready(house, &house.edge).await);
         if upstream.as_deref() == Some("embedded") {
             lines.push(stream(house).await);
         } else {
             let words = "not looked at: a stream of a real upstream spends quota";
             lines.push(Line::ok("stream", format!("{words}; `warp2api smoke --yes` looks")));
         }
+    } else if role.has_services()
+        && notes.iter().any(|note| note.grpc.is_some())
+        && let Some(services) = &house.services
+    {
+        lines.push(ready(house, services).await);
     }
     say(&lines, output)
 }
@@ -71,24 +94,28 @@ async fn store(house: &House, notes: &[Note]) -> Line {
     if house.config.store.would_be_made() {
         return Line::ok("store", format!("{place}: not there yet, the first start makes it"));
     }
-    match house.config.store.open().await {
-        Ok(_) => Line::ok("store", format!("{place}: opens, and so do its secrets")),
+    match house.config.store.look().await {
+        Ok(store) => match pool::opens(&house.config, store).await {
+            Ok(()) => Line::ok("store", format!("{place}: opens, and so do its secrets")),
+            Err(error) => Line::fail("store", format!("{error:#}"), BACKUP),
+        },
         Err(error) => match error.downcast_ref() {
+            Some(OpenError::Missing { .. }) => Line::ok("store", format!("{error:#}")),
+            Some(OpenError::Older { .. }) => Line::warn("store", format!("{error:#}"), "back it up before"),
             Some(OpenError::Held { .. }) if !notes.is_empty() => {
                 Line::ok("store", format!("{place}: in use by the process that runs"))
             }
             Some(OpenError::Held { .. }) => Line::warn("store", format!("{error:#}"), "the words say how"),
-            _ => Line::fail(
-                "store",
-                format!("{error:#}"),
-                "see docs/operations.md, \"Backup\": database and key belong together; or set W2A_DATA_DIR",
-            ),
+            _ => Line::fail("store", format!("{error:#}"), BACKUP),
         },
     }
 }
 
+const BACKUP: &str =
+    "see docs/operations.md, \"Backup\": database and key belong together; or set W2A_DATA_DIR";
+
 async fn edge(house: &House) -> Result<Answer, String> {
-    let asked = get(house, "/healthz").await?;
+    let asked = get(house, &house.edge, "/healthz").await?;
     if asked.status == 200 && asked.json()["service"] == "Warp2Api" {
         Ok(asked)
     } else {
@@ -96,9 +123,9 @@ async fn edge(house: &House) -> Result<Answer, String> {
     }
 }
 
-async fn get(house: &House, path: &str) -> Result<Answer, String> {
-    let client = remote::client(&house.config, &house.edge)?;
-    ask(&client, Method::GET, &format!("{}{path}", house.edge.url), None, None, PATIENCE).await
+async fn get(house: &House, port: &Port, path: &str) -> Result<Answer, String> {
+    let client = remote::client(&house.config, port)?;
+    ask(&client, Method::GET, &format!("{}{path}", port.url), None, None, PATIENCE).await
 }
 
 /// Whether the files for TLS can be used, if there are some.
@@ -107,7 +134,7 @@ fn certificates(house: &House) -> Option<Line> {
     if [&security.edge, &security.grpc, &security.link].into_iter().all(Option::is_none) {
         return None;
     }
-    Some(match Secured::open(&house.config, true, true) {
+    Some(match Secured::open(&house.config, house.config.role.has_edge(), house.config.role.has_services()) {
         Ok(_) => Line::ok("certificates", "they and their keys can be used"),
         Err(error) => {
             let cure =
@@ -200,15 +227,18 @@ fn clock(answer: &Answer, now: SystemTime) -> Line {
     )
 }
 
-async fn ready(house: &House) -> Line {
-    match get(house, "/readyz").await {
+async fn ready(house: &House, port: &Port) -> Line {
+    match get(house, port, "/readyz").await {
         Ok(answer) if answer.status == 200 => Line::ok("ready", "a chat can be served"),
         Ok(answer) => Line::fail(
             "ready",
             answer.trouble(),
             "look at the credentials (`warp2api status`, /ui); docs/troubleshooting.md knows the reasons",
         ),
-        Err(words) => Line::fail("ready", words, "start it again"),
+        Err(words) => {
+            let cure = trust::advice(&words, &port.url, &house.config).unwrap_or("start it again");
+            Line::fail("ready", words, cure)
+        }
     }
 }
 

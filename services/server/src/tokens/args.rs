@@ -67,6 +67,13 @@ pub(super) enum Command {
     RotateKey,
 }
 
+impl Command {
+    /// Whether it changes nothing and asks nobody.
+    pub(super) fn only_looks(&self) -> bool {
+        matches!(self, Self::List(_) | Self::Show(_) | Self::Export | Self::Audit(_) | Self::Status)
+    }
+}
+
 /// A new credential.
 #[derive(Debug, Args)]
 #[command(after_help = "\

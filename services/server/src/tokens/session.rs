@@ -49,8 +49,8 @@ impl Session {
     }
 }
 
-/// Finds the pool, and says on standard error where.
-pub(super) async fn open(mut settings: Settings) -> Result<Session, Failure> {
+/// Finds the pool, and says on standard error where. A store that is only looked at stays as it is, and is not made.
+pub(super) async fn open(mut settings: Settings, only_looks: bool) -> Result<Session, Failure> {
     let keys = settings.admin_key.clone().unwrap_or_default();
     let key = named_keys(&keys, "").first().map(|(_, key)| *key);
     let of_the_service = [
@@ -75,7 +75,7 @@ pub(super) async fn open(mut settings: Settings) -> Result<Session, Failure> {
                 tls.map_err(|error| Failure::Tls { words: format!("{:#}", anyhow::Error::from(error)) })?;
             service(&place, &config, key, Some(tls))
         }
-        Err(error) if is_nobody(&error) && address.is_loopback() => store(config, &address).await,
+        Err(error) if is_nobody(&error) && address.is_loopback() => store(config, &address, only_looks).await,
         Err(error) => Err(Failure::Unreachable { place: address.to_string(), words: error.to_string() }),
     }
 }
@@ -103,7 +103,7 @@ fn service(
     Ok(Session { client, accounts: None })
 }
 
-async fn store(mut config: Config, address: &Address) -> Result<Session, Failure> {
+async fn store(mut config: Config, address: &Address, only_looks: bool) -> Result<Session, Failure> {
     let place = address.to_string();
     if config.store.is_memory() {
         return Err(Failure::NoStore { place });
@@ -113,7 +113,8 @@ async fn store(mut config: Config, address: &Address) -> Result<Session, Failure
         Ok(error) => Failure::Open { place: place.clone(), error: error.into() },
         Err(error) => Failure::Open { place: place.clone(), error },
     };
-    let store = config.store.open().await.map_err(failed)?;
+    let store = if only_looks { config.store.look().await } else { config.store.open().await };
+    let store = store.map_err(failed)?;
     // Whoever asks about credentials asks where they are from.
     config.settle_upstream(true)?;
     let upstream = pool::upstream(&config).map_err(failed)?;

@@ -4,6 +4,7 @@
 
 mod banner;
 mod collector;
+mod doctor;
 mod dashboard;
 mod embedded;
 #[cfg(unix)]

@@ -63,6 +63,23 @@ pub enum OpenError {
     /// The database was made by a later version of this program.
     #[error("the database was made by a later version of warp2api; this one cannot use it")]
     TooNew,
+    /// There is no pool to be looked at.
+    #[error(
+        "there is no pool in {database} yet; the first start of the service makes it, or `warp2api tokens add`"
+    )]
+    Missing {
+        /// Which database, without a password.
+        database: String,
+    },
+    /// The database was made by an earlier version, and is only looked at.
+    #[error(
+        "the database {database} is of an earlier version of warp2api, and looking changes nothing; the next start of the \
+         service brings it to this one"
+    )]
+    Older {
+        /// Which one, without a password.
+        database: String,
+    },
     /// The database answered with an error, or did not answer. Its words hold no secret.
     #[error("the database {database} cannot be used")]
     Database {

@@ -30,12 +30,7 @@ impl Held {
             private_file().create(true).truncate(false).open(&lock_path).map_err(failed(&lock_path))?;
         match lock.try_lock() {
             Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                let holder = std::fs::read_to_string(&note_path).ok();
-                let holder =
-                    holder.as_deref().and_then(holder_of).unwrap_or_else(|| "another process".into());
-                return Err(OpenError::Held { path: path.to_owned(), holder });
-            }
+            Err(TryLockError::WouldBlock) => return Err(held(path)),
             Err(TryLockError::Error(source)) => return Err(failed(&lock_path)(source)),
         }
         // A file of its own: on some systems nobody else can read one that is locked.
@@ -43,6 +38,24 @@ impl Held {
         std::fs::write(&note_path, note).map_err(failed(&note_path))?;
         Ok(Self { _lock: lock })
     }
+
+    /// Looks whether a process has the database at `path`; makes nothing and keeps nothing.
+    ///
+    /// # Errors
+    /// [`OpenError::Held`] if one has it.
+    pub(crate) fn look(path: &Path) -> Result<(), OpenError> {
+        let Ok(lock) = File::open(beside(path, "lock")) else { return Ok(()) };
+        match lock.try_lock_shared() {
+            Err(TryLockError::WouldBlock) => Err(held(path)),
+            Ok(()) | Err(TryLockError::Error(_)) => Ok(()),
+        }
+    }
+}
+
+fn held(path: &Path) -> OpenError {
+    let holder = std::fs::read_to_string(beside(path, "pid")).ok();
+    let holder = holder.as_deref().and_then(holder_of).unwrap_or_else(|| "another process".into());
+    OpenError::Held { path: path.to_owned(), holder }
 }
 
 /// A file whose name is the database's and a word more.
