@@ -58,15 +58,24 @@ def kubernetes(path):
     deployments = {d["metadata"]["name"]: d for d in documents if d["kind"] == "Deployment"}
     budgets = {d["metadata"]["name"] for d in documents if d["kind"] == "PodDisruptionBudget"}
     assert budgets == set(deployments), "each deployment has its budget"
+    policies = {d["metadata"]["name"] for d in documents if d["kind"] == "NetworkPolicy"}
+    assert policies == set(deployments), "for each deployment it is said who may call it"
     for name, deployment in deployments.items():
         pod = deployment["spec"]["template"]["spec"]
         assert pod["terminationGracePeriodSeconds"] > drain, f"{name} is killed before it has drained"
         assert pod["securityContext"]["runAsNonRoot"], name
+        labels = deployment["spec"]["template"]["metadata"]["labels"]
+        spread = pod["topologySpreadConstraints"]
+        assert all(one["labelSelector"]["matchLabels"] == labels for one in spread), f"{name} spreads itself"
+        mounted = {mount["name"] for container in pod["containers"] for mount in container["volumeMounts"]}
+        assert mounted == {volume["name"] for volume in pod["volumes"]}, f"{name} mounts what it has"
         for container in pod["containers"]:
             assert container["securityContext"]["readOnlyRootFilesystem"], name
             assert {"livenessProbe", "readinessProbe"} <= set(container), name
             for variable in container["env"]:
                 secret = any(word in variable["name"] for word in ("TOKEN_", "_KEY", "DATABASE_URL")) or variable["name"] == "API_TOKEN"
+                # The name of a file is no secret; it is mounted from one.
+                secret = secret and not variable["name"].endswith("_FILE")
                 plain = "value" in variable and not variable["value"].startswith("http")
                 assert not (secret and plain), f"{name}: {variable['name']} comes by reference"
 
