@@ -9,7 +9,7 @@
 //! - [`operate`]: the commands that look after a house.
 //! - [`tokens`]: those that look after its pool.
 //! - [`banner`]: what a person sees at the start. [`telemetry`]: logs, traces, metrics. [`signals`]: how it is told to stop.
-//! - [`say`]: how it speaks where nobody may hear it.
+//! - [`say`]: how it speaks where nobody may hear it. [`supervisor`]: what a process manager is told.
 
 #![deny(
     clippy::print_stdout,
@@ -37,6 +37,7 @@ pub mod settings;
 pub mod signals;
 pub mod sources;
 pub mod store;
+pub mod supervisor;
 pub mod telemetry;
 pub mod tokens;
 pub mod tools;

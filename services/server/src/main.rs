@@ -16,7 +16,7 @@ use warp2api_server::operate::{self, Note, NoteFile, Operation};
 use warp2api_server::reload::Reloader;
 use warp2api_server::settings::Settings;
 use warp2api_server::sources::{Gathered, Origins, Sources};
-use warp2api_server::{aside, banner, keys, say, signals, telemetry, tokens};
+use warp2api_server::{aside, banner, keys, say, signals, supervisor, telemetry, tokens};
 
 /// The exit code of a program that was told something it cannot use (`EX_USAGE` of BSD's sysexits).
 const USAGE: u8 = 64;
@@ -116,12 +116,20 @@ async fn run(config: Config, reloader: Reloader) -> anyhow::Result<()> {
     say::greeting(banner::text(&app, &app.addresses()?));
     let _note = leave_note(&app)?;
     let running = app.spawn();
+    supervisor::ready();
+    let mut watchdog = std::pin::pin!(supervisor::watchdog());
     tokio::select! {
         () = signals::stop() => {}
         () = reloader.run(&running) => {}
+        () = watchdog.as_mut() => {}
     }
+    supervisor::stopping();
     aside!("stopping: open streams may finish; once more to stop at once");
-    if !running.drain(signals::stop()).await {
+    let finished = tokio::select! {
+        finished = running.drain(signals::stop()) => finished,
+        () = watchdog => false,
+    };
+    if !finished {
         aside!("stopped before everything had finished");
     }
     Ok(())

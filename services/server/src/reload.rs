@@ -7,7 +7,7 @@ use crate::app::Running;
 use crate::config::{Config, Role};
 use crate::settings::{RELOADED, Settings, TABLE};
 use crate::sources::Sources;
-use crate::{signals, telemetry};
+use crate::{signals, supervisor, telemetry};
 
 /// How often the files are looked at.
 const PERIOD: Duration = Duration::from_secs(2);
@@ -59,6 +59,7 @@ impl Reloader {
             let files = self.sources.files();
             if told || files != self.files {
                 self.files = files;
+                supervisor::reloading();
                 match self.reload(running) {
                     Ok(changes) if changes == Changes::default() => {
                         tracing::info!("the settings are as they were")
@@ -76,6 +77,7 @@ impl Reloader {
                         tracing::error!("the new settings are wrong, the old ones stay in use: {problem}");
                     }
                 }
+                supervisor::ready();
             }
         }
     }

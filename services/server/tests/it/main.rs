@@ -4,8 +4,8 @@
 
 mod banner;
 mod collector;
-mod doctor;
 mod dashboard;
+mod doctor;
 mod embedded;
 #[cfg(unix)]
 mod export;
@@ -33,6 +33,8 @@ mod scrape;
 mod settings;
 #[cfg(unix)]
 mod stop;
+#[cfg(unix)]
+mod supervisor;
 #[cfg(unix)]
 mod survival;
 mod tls;
