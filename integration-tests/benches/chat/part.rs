@@ -25,7 +25,7 @@ pub(crate) fn run(part: Part) -> ExitCode {
         match part.kind {
             PartKind::Floor => floor::start(&part.upstream.context("the floor needs an upstream")?).await,
             PartKind::Sink => sink::start().await,
-            kind => house(kind, part).await,
+            kind => Box::pin(house(kind, part)).await,
         }
     });
     match started {
