@@ -56,7 +56,7 @@ fn a_stop_that_nobody_hears_of_loses_no_stream() {
 /// As with `warp2api | true`: who started it reads no banner, or no more than its first line.
 #[test]
 fn a_command_whose_answer_nobody_reads_to_its_end_ends_well() {
-    for arguments in [&["config"][..], &["doctor"], &["types"], &["keys", "list"], &["tokens", "list"]] {
+    for arguments in [&["config"][..], &["doctor"], &["types"], &["keys", "list"], &["tokens", "check"]] {
         let ended = crate::program::run_unread(arguments);
 
         assert_eq!(ended.status.code(), Some(0), "{arguments:?}: {ended:?}");
