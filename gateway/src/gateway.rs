@@ -10,6 +10,7 @@ use warp2api_rpc::live::Live;
 
 use crate::config::GatewayConfig;
 use crate::fetch::FetcherError;
+use crate::path;
 use crate::router::Edge;
 
 /// The edge. Clones are the same edge.
@@ -47,7 +48,10 @@ impl Gateway {
     /// What serves it.
     pub fn router(&self) -> Router {
         let routes = self.routes.clone();
-        Router::new().fallback_service(service_fn(move |request: Request<Body>| {
+        Router::new().fallback_service(service_fn(move |mut request: Request<Body>| {
+            if let Some(uri) = path::merged(request.uri()) {
+                *request.uri_mut() = uri;
+            }
             let routes = Router::clone(&routes.get());
             routes.oneshot(request)
         }))

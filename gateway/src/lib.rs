@@ -10,6 +10,7 @@ mod failure;
 mod fetch;
 mod gateway;
 mod kept;
+mod path;
 mod request_id;
 mod router;
 mod routes;
