@@ -108,3 +108,48 @@ fn every_message_that_troubleshooting_quotes_is_one_of_the_program() {
     }
     assert!(messages > 25 && codes > 10, "{messages} messages, {codes} codes");
 }
+
+/// Reasons that say by themselves what the caller is to do, or to leave.
+const SELF_EXPLAINING: &[&str] = &[
+    // The request is wrong, and the message names the field, the name or the address.
+    "INVALID_FIELD",
+    "UNSUPPORTED_FIELD",
+    "REQUEST_TOO_LARGE",
+    "MESSAGE_TYPE_NOT_FOUND",
+    "MALFORMED_MESSAGE",
+    "ROUTE_NOT_FOUND",
+    "METHOD_NOT_ALLOWED",
+    "UNSUPPORTED_MEDIA_TYPE",
+    "EXCHANGE_NOT_FOUND",
+    "CREDENTIAL_NOT_FOUND",
+    "CREDENTIAL_EXISTS",
+    "CREDENTIAL_CHANGED",
+    "CREDENTIAL_UNSUITABLE",
+    "STORE_KEY_MISSING",
+    // Between services, which go on by themselves.
+    "LEASE_NOT_FOUND",
+    // The caller's own doing.
+    "CANCELLED",
+    "DEADLINE_PASSED",
+];
+
+#[test]
+fn every_reason_has_its_cure_in_troubleshooting_or_needs_none() {
+    let read = |name: &str| std::fs::read_to_string(root().join("docs").join(name)).unwrap();
+    let (errors, cures) = (read("errors.md"), read("troubleshooting.md"));
+    let mut reasons = Vec::new();
+    for row in errors.lines().filter(|line| line.starts_with("| `")) {
+        let cells: Vec<_> = row.split('|').map(|cell| cell.trim().trim_matches('`')).collect();
+        let (reason, code) = (cells[1], cells[6]);
+        let cured = cures.contains(&format!("`{code}`"));
+        assert!(
+            cured != SELF_EXPLAINING.contains(&reason),
+            "{reason} ({code}) is to be in docs/troubleshooting.md or in the list here, not in both"
+        );
+        reasons.push(reason);
+    }
+    assert!(reasons.len() > 40, "{reasons:?}");
+    for reason in SELF_EXPLAINING {
+        assert!(reasons.contains(reason), "there is no {reason}");
+    }
+}
