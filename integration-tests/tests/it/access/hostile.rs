@@ -13,6 +13,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+use tokio::task::JoinSet;
 use tokio::time::timeout;
 use warp2api_integration_tests::wait::PATIENCE;
 use warp2api_integration_tests::{House, ask, json_of};
@@ -100,7 +101,8 @@ async fn who_asks_nothing_any_more_is_closed_and_a_stream_is_never_idle() {
     for port in ports(&house) {
         let (executor, io) = (TokioExecutor::new(), TokioIo::new(connect(&port).await));
         let (mut sender, connection) = hyper::client::conn::http2::handshake(executor, io).await.unwrap();
-        let connection = tokio::spawn(connection);
+        let mut open = JoinSet::new();
+        open.spawn(connection);
         let asked = [("GET", "/healthz", String::new()), ("POST", "/v1/chat/completions", chat.to_string())];
         for (method, path, body) in asked.into_iter().take(if port == edge(&house) { 2 } else { 1 }) {
             let request = Request::builder()
@@ -113,7 +115,8 @@ async fn who_asks_nothing_any_more_is_closed_and_a_stream_is_never_idle() {
             assert!(method == "GET" || answer.ends_with(b"data: [DONE]\n\n"), "{answer:?}");
         }
 
-        let ended = timeout(PATIENCE, connection).await.expect("the idle connection was kept").unwrap();
+        let ended = timeout(PATIENCE, open.join_next()).await.expect("the idle connection was kept");
+        let ended = ended.unwrap().unwrap();
 
         assert!(ended.is_ok(), "it was said beforehand: {ended:?}");
         assert!(sender.is_closed());
