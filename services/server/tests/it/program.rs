@@ -55,6 +55,8 @@ fn command(arguments: &[&str], settings: &[(&str, &str)], folder: &tempfile::Tem
     for home in ["HOME", "XDG_DATA_HOME", "LOCALAPPDATA"] {
         command.env(home, folder.path());
     }
+    // It would be told that this one is no setting.
+    command.env_remove("W2A_TEST_POSTGRES");
     command.env_remove("W2A_CONFIG").args(arguments).envs(settings.iter().copied());
     command.current_dir(folder.path()).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
