@@ -2,13 +2,40 @@
 docs/operations.md promises, the rest is well formed. Names of settings are held by tests/it/deploy.rs."""
 
 import json
+import os
 import pathlib
+import re
+import subprocess
 import sys
 
+import pathspec
 import yaml
 from dockerfile_parse import DockerfileParser
 
 DEPLOY = pathlib.Path("deploy")
+# What is sent to the build. The tree itself is half of it.
+CONTEXT_BYTES = 10_000_000
+
+
+def context():
+    """The build gets the tree, and nothing that was made in it: no secrets of a try, no tools of CI, no other build."""
+    lines = [line for line in pathlib.Path(".dockerignore").read_text().splitlines() if line and line[0] != "#"]
+    # Docker reads every line from the root.
+    ignored = pathspec.GitIgnoreSpec.from_lines("/" + line for line in lines)
+    sizes = {}
+    for folder, folders, names in os.walk("."):
+        below = lambda name: os.path.relpath(os.path.join(folder, name), ".")
+        folders[:] = [name for name in folders if not ignored.match_file(below(name))]
+        for name in names:
+            if not ignored.match_file(below(name)):
+                sizes[below(name)] = os.lstat(below(name)).st_size
+    git = lambda *words: subprocess.run(["git", "ls-files", "-z", *words], check=True, capture_output=True).stdout
+    listed = lambda *words: set(git(*words).decode().split("\0")) - {""}
+    made = listed("--others", "--ignored", "--exclude-standard") & set(sizes)
+    assert not made, f"the build would get {sorted(made)[:5]}, which git leaves out"
+    lost = [name for name in listed("--cached") - set(sizes) if not name.startswith(".ci/") and os.path.exists(name)]
+    assert not lost, f"the build would not get {sorted(lost)[:5]}"
+    assert sum(sizes.values()) < CONTEXT_BYTES, f"{sum(sizes.values())} bytes go to the build"
 
 
 def dockerfile():
@@ -30,7 +57,12 @@ def dockerfile():
 
 
 def compose(path):
-    document = yaml.safe_load(path.read_text())
+    text = path.read_text()
+    document = yaml.safe_load(text)
+    # Who types the command at the head of the file is not asked for more.
+    head = "".join(re.findall(r"^#.*\n", text, re.MULTILINE))
+    for name in re.findall(r"\$\{(\w+):\?", text):
+        assert f"{name}=" in head, f"{path}: {name} has to be set, and the head of the file does not say so"
     services, volumes = document["services"], document.get("volumes", {})
     ours = {name: service for name, service in services.items() if service.get("image") == "warp2api"}
     assert ours, f"{path}: no service of ours"
@@ -81,6 +113,7 @@ def kubernetes(path):
 
 
 if __name__ == "__main__":
+    context()
     dockerfile()
     for found in sorted(DEPLOY.glob("compose*.yaml")):
         compose(found)
