@@ -44,6 +44,7 @@ pub struct Instruments {
     first_chunk: Histogram<f64>,
     per_chunk: Histogram<f64>,
     tokens: Histogram<f64>,
+    usage_missing: Counter<u64>,
     longest_gap: Histogram<f64>,
     overhead: Histogram<f64>,
     upstream_wait: Histogram<f64>,
@@ -144,6 +145,7 @@ impl Instruments {
             first_chunk: histogram("gen_ai.client.operation.time_to_first_chunk"),
             per_chunk: histogram("gen_ai.client.operation.time_per_output_chunk"),
             tokens: histogram("gen_ai.client.token.usage"),
+            usage_missing: counter("warp2api.chat.usage_missing"),
             longest_gap: histogram("warp2api.chat.longest_gap"),
             overhead: histogram("warp2api.chat.overhead"),
             upstream_wait: histogram("warp2api.chat.upstream_wait"),
@@ -260,10 +262,13 @@ impl Instruments {
 
     /// A turn is over.
     pub fn turn_ended(&self, tally: &TurnTally<'_>) {
-        let model = KeyValue::new(semconv::GEN_AI_REQUEST_MODEL, tally.model.to_owned());
-        let model = std::slice::from_ref(&model);
-        let mut labels = model.to_vec();
-        labels.extend(tally.error.map(|error| KeyValue::new(semconv::ERROR_TYPE, error.to_owned())));
+        let model = &[
+            KeyValue::new(semconv::GEN_AI_OPERATION_NAME, semconv::CHAT),
+            KeyValue::new(semconv::GEN_AI_PROVIDER_NAME, semconv::WARP),
+            KeyValue::new(semconv::GEN_AI_REQUEST_MODEL, tally.model.to_owned()),
+        ];
+        let error = tally.error.map(|error| KeyValue::new(semconv::ERROR_TYPE, error.to_owned()));
+        let labels: Vec<_> = model.iter().cloned().chain(error.clone()).collect();
         self.chat_duration.record(tally.total.as_secs_f64(), &labels);
         if let Some(waits) = tally.waits {
             let all = waits.upstream + waits.leasing + waits.pauses + waits.reader;
@@ -280,9 +285,13 @@ impl Instruments {
         }
         tally.gaps.each().for_each(|gap| self.per_chunk.record(gap, model));
         let (input, output) = tally.tokens;
+        if (input, output) == (None, None) {
+            self.usage_missing.add(1, error.as_slice());
+        }
         for (kind, tokens) in [("input", input), ("output", output)] {
             if let Some(tokens) = tokens.and_then(|tokens| u32::try_from(tokens).ok()) {
-                let labels = [model[0].clone(), KeyValue::new(semconv::GEN_AI_TOKEN_TYPE, kind)];
+                let kind = KeyValue::new(semconv::GEN_AI_TOKEN_TYPE, kind);
+                let labels: Vec<_> = model.iter().cloned().chain([kind]).collect();
                 self.tokens.record(f64::from(tokens), &labels);
             }
         }

@@ -33,6 +33,10 @@ pub const RPC_RESPONSE_STATUS_CODE: &str = "rpc.response.status_code";
 pub const GEN_AI_OPERATION_NAME: &str = "gen_ai.operation.name";
 /// Who does it: `warp`.
 pub const GEN_AI_PROVIDER_NAME: &str = "gen_ai.provider.name";
+/// The only operation there is.
+pub const CHAT: &str = "chat";
+/// Who does it.
+pub const WARP: &str = "warp";
 /// The model that was asked for.
 pub const GEN_AI_REQUEST_MODEL: &str = "gen_ai.request.model";
 /// The upstream's id of the answer.

@@ -29,6 +29,8 @@ use crate::{bridge, documents, keys, metrics, page, pool};
 
 /// How long answers that ran out of time have for their last words.
 const LAST_WORDS: Duration = Duration::from_secs(1);
+/// How long a scrape that is under way at the very end may take.
+const LAST_SCRAPE: Duration = Duration::from_millis(250);
 
 /// A house that is built and has its ports, but does not answer yet.
 pub struct App {
@@ -242,7 +244,7 @@ impl App {
     /// Opens the doors.
     pub fn spawn(self) -> Running {
         let Self { config, edge, bridge, upstream, pool, chat, gateway, watched, keys, secured, .. } = self;
-        let (metrics, shutdown) = (self.metrics, self.shutdown);
+        let (metrics, shutdown, watchers) = (self.metrics, self.shutdown, Shutdown::default());
         let accounts = pool.map(|(accounts, _)| accounts);
         let tasks = &shutdown.tasks;
         let background = CancellationToken::new();
@@ -267,14 +269,27 @@ impl App {
             tasks.spawn(serve(listener, router, plain(&config, "upstream"), shutdown.clone()));
         }
         if let Some((listener, router)) = metrics {
-            tasks.spawn(serve(listener, router, plain(&config, "metrics"), shutdown.clone()));
+            let ports = serve(listener, router, plain(&config, "metrics"), watchers.clone());
+            watchers.tasks.spawn(ports);
         }
         secured.keep(tasks, &background);
         let pool = accounts.map(|accounts| accounts.pool().clone());
         let (readiness, leaving) = (watched.readiness.clone(), CancellationToken::new());
         let watching = tasks.spawn(watched.keep(health.clone(), leaving.clone()));
         let patience = Live::new(Patience::from(&config));
-        Running { shutdown, background, readiness, leaving, watching, health, pool, chat, gateway, patience }
+        Running {
+            shutdown,
+            watchers,
+            background,
+            readiness,
+            leaving,
+            watching,
+            health,
+            pool,
+            chat,
+            gateway,
+            patience,
+        }
     }
 }
 
@@ -282,6 +297,8 @@ impl App {
 #[derive(Debug)]
 pub struct Running {
     shutdown: Shutdown,
+    /// Of the port that has metrics and probes only: it goes on until everything else is over.
+    watchers: Shutdown,
     background: CancellationToken,
     readiness: Readiness,
     /// Ends the questions whether it is ready.
@@ -314,7 +331,7 @@ impl Running {
     /// 2. Nothing new; what runs may finish until the drain timeout.
     /// 3. What still runs ends with a last word in its own dialect; after a second it is cut.
     ///
-    /// The first two are over as soon as `hurry` is ready.
+    /// The first two are over as soon as `hurry` is ready. The port of the metrics answers to the end.
     pub async fn drain(self, hurry: impl Future<Output = ()>) -> bool {
         let mut hurry = std::pin::pin!(hurry);
         let Patience { window, timeout } = *self.patience.get();
@@ -351,6 +368,10 @@ impl Running {
             // The last reports are in; what they changed is stored.
             pool.close().await;
         }
+        self.watchers.tasks.close();
+        self.watchers.drain.cancel();
+        drop(tokio::time::timeout(LAST_SCRAPE, self.watchers.tasks.wait()).await);
+        self.watchers.abort.cancel();
         !in_a_hurry
     }
 

@@ -81,6 +81,10 @@ pub(super) const VERSION: &str = "version";
 /// The services of the process.
 pub(super) const ROLE: &str = "role";
 
+/// What all metrics of a model have that say nothing of failures.
+const GEN_AI_LABELS: &[&str] =
+    &[semconv::GEN_AI_OPERATION_NAME, semconv::GEN_AI_PROVIDER_NAME, semconv::GEN_AI_REQUEST_MODEL];
+
 const fn metric(
     name: &'static str,
     kind: Kind,
@@ -154,29 +158,47 @@ pub const TABLE: &[Metric] = &[
         "gen_ai.client.operation.duration",
         Kind::Histogram(semconv::GEN_AI_SECONDS),
         "s",
-        &[semconv::GEN_AI_REQUEST_MODEL, semconv::ERROR_TYPE],
+        &[
+            semconv::GEN_AI_OPERATION_NAME,
+            semconv::GEN_AI_PROVIDER_NAME,
+            semconv::GEN_AI_REQUEST_MODEL,
+            semconv::ERROR_TYPE,
+        ],
         "A whole turn, waits and attempts included.",
     ),
     metric(
         "gen_ai.client.operation.time_to_first_chunk",
         Kind::Histogram(semconv::FIRST_CHUNK_SECONDS),
         "s",
-        &[semconv::GEN_AI_REQUEST_MODEL],
+        GEN_AI_LABELS,
         "From the call to the first event to be shown.",
     ),
     metric(
         "gen_ai.client.operation.time_per_output_chunk",
         Kind::Histogram(semconv::PER_CHUNK_SECONDS),
         "s",
-        &[semconv::GEN_AI_REQUEST_MODEL],
+        GEN_AI_LABELS,
         "Every gap between two pieces of an answer, as the upstream sends them.",
     ),
     metric(
         "gen_ai.client.token.usage",
         Kind::Histogram(semconv::TOKENS),
         "{token}",
-        &[semconv::GEN_AI_REQUEST_MODEL, semconv::GEN_AI_TOKEN_TYPE],
-        "Tokens of a turn, as the upstream reports them.",
+        &[
+            semconv::GEN_AI_OPERATION_NAME,
+            semconv::GEN_AI_PROVIDER_NAME,
+            semconv::GEN_AI_REQUEST_MODEL,
+            semconv::GEN_AI_TOKEN_TYPE,
+        ],
+        "Tokens of a turn, as the upstream reports them, at its end.",
+    ),
+    metric(
+        "warp2api.chat.usage_missing",
+        Kind::Counter,
+        "{turn}",
+        &[semconv::ERROR_TYPE],
+        "Turns whose tokens the upstream did not report: mostly since they were over before its end, as a limit of the \
+         caller's cut them off, the caller left, or they failed.",
     ),
     metric(
         "warp2api.chat.longest_gap",

@@ -102,6 +102,35 @@ fn a_scrape_is_what_the_table_says_whatever_clients_send() {
     }
 }
 
+/// Who watches a house has to see how it stops.
+#[cfg(unix)]
+#[test]
+fn a_port_of_its_own_answers_until_the_last_stream_is_over() {
+    let settings = [("W2A_METRICS_ADDR", "127.0.0.1:0"), ("W2A_DRAIN_TIMEOUT", "60")];
+    let program = Program::start(&[], &settings);
+    let url = program.shown("metrics").to_owned();
+    let metrics = url.strip_prefix("http://").unwrap().strip_suffix("/metrics").unwrap();
+    let mut stream = program.begin_chat("say slowly: one two three four five six seven eight", true);
+    let mut buffer = [0; 4096];
+    assert!(stream.read(&mut buffer).unwrap() > 0, "it has begun");
+
+    program.signal("TERM");
+    let end = Instant::now() + PATIENCE;
+    while TcpStream::connect(program.edge()).is_ok() {
+        assert!(Instant::now() < end, "it does not close its door");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+
+    let scrape = Scrape::of(metrics);
+    assert_eq!(scrape.value("warp2api_draining", &[]), Some(1.0));
+    assert_eq!(scrape.value("warp2api_edge_active", &[]), Some(1.0));
+    assert!(get(metrics, "/readyz").contains("shutting_down"));
+    let mut rest = Vec::new();
+    stream.read_to_end(&mut rest).unwrap();
+    assert!(String::from_utf8_lossy(&rest).contains("[DONE]"));
+    assert_eq!(program.ended().status.code(), Some(0));
+}
+
 #[test]
 fn every_role_can_have_a_port_for_what_is_counted_and_nothing_else() {
     let upstream = Program::start(&["upstream"], &[("W2A_METRICS_ADDR", "127.0.0.1:0")]);
