@@ -1,6 +1,9 @@
 //! The edge whose settings may change while it runs: each request meets one set of them from end to end, and what is
 //! kept between requests outlives the change.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use axum::Router;
 use axum::body::Body;
 use http::Request;
@@ -18,6 +21,19 @@ use crate::router::Edge;
 pub struct Gateway {
     edge: Edge,
     routes: Live<Router>,
+    /// Whether the settings in use have keys.
+    has_keys: Arc<AtomicBool>,
+}
+
+/// Why settings are not taken over.
+#[derive(Debug, thiserror::Error)]
+pub enum ReconfigureError {
+    /// Images are to be fetched, and TLS cannot be set up.
+    #[error(transparent)]
+    Fetcher(#[from] FetcherError),
+    /// They have no key for clients, and nobody would come in any more.
+    #[error("there is no key for clients left, and a running edge does not open: keep one, or restart it")]
+    NoKeys,
 }
 
 impl Gateway {
@@ -32,16 +48,25 @@ impl Gateway {
     ) -> Result<Self, FetcherError> {
         let edge = Edge::new(config, warp_chat, upstream)?;
         let routes = Live::new(edge.clone().routes());
-        Ok(Self { edge, routes })
+        let has_keys = Arc::new(AtomicBool::new(!edge.config().api_keys.is_empty()));
+        Ok(Self { edge, routes, has_keys })
     }
 
     /// Goes on with other settings. Requests that have begun keep theirs. How many responses are kept is settled at the
     /// start.
     ///
+    /// A file of settings that was emptied opens no edge: one that had a key goes on to want one.
+    ///
     /// # Errors
-    /// When images are to be fetched and TLS cannot be set up; nothing has changed then.
-    pub fn reconfigure(&self, config: GatewayConfig) -> Result<(), FetcherError> {
+    /// When they cannot be used; nothing has changed then.
+    pub fn reconfigure(&self, config: GatewayConfig) -> Result<(), ReconfigureError> {
+        let has_keys = !config.api_keys.is_empty();
+        let kept = &self.edge.config().kept_keys;
+        if self.has_keys.load(Ordering::Acquire) && !has_keys && kept.current().is_empty() {
+            return Err(ReconfigureError::NoKeys);
+        }
         self.routes.set(self.edge.with_config(config)?.routes());
+        self.has_keys.store(has_keys, Ordering::Release);
         Ok(())
     }
 

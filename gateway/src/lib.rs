@@ -22,7 +22,7 @@ pub use access::{
 };
 pub use config::{GatewayConfig, RemoteImages};
 pub use fetch::FetcherError;
-pub use gateway::Gateway;
+pub use gateway::{Gateway, ReconfigureError};
 pub use kept::KeptLimits;
 pub use routes::paths;
 pub use warp2api_dialects::KeepAliveForm;

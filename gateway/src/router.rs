@@ -50,6 +50,9 @@ impl Edge {
         upstream: Option<&str>,
     ) -> Result<Self, FetcherError> {
         let fetcher = Fetcher::new(&config)?;
+        if !config.api_keys.is_empty() {
+            config.kept_keys.close();
+        }
         let warp_chat = WarpChatClient::new(warp_chat)
             .max_decoding_message_size(MAX_MESSAGE_BYTES)
             .max_encoding_message_size(MAX_MESSAGE_BYTES);
@@ -65,6 +68,9 @@ impl Edge {
         let Shared { doors, warp_chat, kept, upstream, .. } = &*self.0;
         // Whoever watches the file of keys goes on to tell these.
         config.kept_keys = self.config().kept_keys.clone();
+        if !config.api_keys.is_empty() {
+            config.kept_keys.close();
+        }
         let doors = doors.clone();
         let (warp_chat, kept, upstream) = (warp_chat.clone(), kept.clone(), upstream.clone());
         Ok(Self(Arc::new(Shared { config, doors, fetcher, warp_chat, kept, upstream })))

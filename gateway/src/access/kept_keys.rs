@@ -23,6 +23,11 @@ impl KeptKeys {
         inner.keys = Arc::new(keys);
     }
 
+    /// There is a key elsewhere.
+    pub(crate) fn close(&self) {
+        self.0.write().unwrap_or_else(PoisonError::into_inner).closed = true;
+    }
+
     /// The keys of now.
     pub fn current(&self) -> Arc<ApiKeys> {
         self.0.read().unwrap_or_else(PoisonError::into_inner).keys.clone()

@@ -20,6 +20,7 @@
 pub mod app;
 pub mod banner;
 mod bridge;
+pub mod check;
 pub mod cli;
 pub mod config;
 mod documents;

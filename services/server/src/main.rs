@@ -16,7 +16,7 @@ use warp2api_server::operate::{self, Note, NoteFile, Operation};
 use warp2api_server::reload::Reloader;
 use warp2api_server::settings::Settings;
 use warp2api_server::sources::{Gathered, Origins, Sources};
-use warp2api_server::{aside, banner, keys, say, signals, supervisor, telemetry, tokens};
+use warp2api_server::{aside, banner, check, keys, say, signals, supervisor, telemetry, tokens};
 
 /// The exit code of a program that was told something it cannot use (`EX_USAGE` of BSD's sysexits).
 const USAGE: u8 = 64;
@@ -73,6 +73,11 @@ fn main() -> ExitCode {
         }
     }
     if let Command::Config(args) = command {
+        if args.check
+            && let Err(error) = check::files(&config)
+        {
+            return fail(USAGE, &error);
+        }
         return if show_config(&args, &settings, &origins, &config) {
             ExitCode::SUCCESS
         } else {

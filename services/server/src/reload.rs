@@ -11,6 +11,8 @@ use crate::{signals, supervisor, telemetry};
 
 /// How often the files are looked at.
 const PERIOD: Duration = Duration::from_secs(2);
+/// How long a file that has changed has to stay as it is: one that is being written is not taken over in part.
+const SETTLED: Duration = Duration::from_millis(250);
 
 /// Looks after the settings of a running house.
 #[derive(Debug)]
@@ -58,7 +60,7 @@ impl Reloader {
             };
             let files = self.sources.files();
             if told || files != self.files {
-                self.files = files;
+                self.files = if told { files } else { self.settled(files).await };
                 supervisor::reloading();
                 match self.reload(running) {
                     Ok(changes) if changes == Changes::default() => {
@@ -80,6 +82,19 @@ impl Reloader {
                 supervisor::ready();
             }
         }
+    }
+
+    /// What the files hold once nobody writes to them, or after some seconds.
+    async fn settled(&self, mut files: Vec<Option<Vec<u8>>>) -> Vec<Option<Vec<u8>>> {
+        for _ in 0..20 {
+            tokio::time::sleep(SETTLED).await;
+            let next = self.sources.files();
+            if next == files {
+                break;
+            }
+            files = next;
+        }
+        files
     }
 
     fn reload(&mut self, running: &Running) -> Result<Changes, String> {

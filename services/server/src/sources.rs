@@ -6,7 +6,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use crate::read::Problems;
-use crate::settings::{Settings, TABLE, nearest};
+use crate::settings::{Described, Settings, TABLE, nearest};
 
 /// A source cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -20,14 +20,17 @@ pub enum SourceError {
         #[source]
         source: std::io::Error,
     },
-    /// The config file is no TOML.
-    #[error("the config file {path} has a mistake")]
+    /// The config file is no TOML. What is written there is not quoted: it may be a secret.
+    #[error("the config file {path} has a mistake in line {line}, column {column}: {words}")]
     Parse {
         /// Which one.
         path: PathBuf,
-        /// What and where.
-        #[source]
-        source: Box<toml::de::Error>,
+        /// Where.
+        line: usize,
+        /// Where in the line, in characters.
+        column: usize,
+        /// What.
+        words: String,
     },
     /// `.env` is there and cannot be read.
     #[error("cannot read the file .env")]
@@ -76,7 +79,8 @@ impl Sources {
     /// Flags as they were given, and the config file, of which `W2A_CONFIG` is the other name.
     #[expect(clippy::disallowed_methods, reason = "this is the place that reads the environment")]
     pub fn new(flags: Settings, config_file: Option<PathBuf>) -> Self {
-        let config_file = config_file.or_else(|| std::env::var_os("W2A_CONFIG").map(PathBuf::from));
+        let named = || std::env::var_os("W2A_CONFIG").filter(|path| !path.is_empty()).map(PathBuf::from);
+        let config_file = config_file.or_else(named);
         Self { flags, config_file }
     }
 
@@ -100,6 +104,13 @@ impl Sources {
         let flags = self.flags.clone();
         origins.note(&flags, |key| format!("the flag --{}", key.replace('_', "-")));
         let environment = Settings::from_variables(|name| std::env::var(name).ok());
+        let unreadable = TABLE.iter().filter(|described| {
+            std::env::var_os(described.env).is_some_and(|value| value.into_string().is_err())
+        });
+        let unreadable = unreadable.map(|Described { key, env, .. }| {
+            format!("{key} ({env}, from the environment): it is not UTF-8")
+        });
+        let mut problems: Vec<_> = unreadable.collect();
         origins.note(&environment, |_| "the environment".to_owned());
         let dot_env = dot_env(Path::new(".env")).map_err(SourceError::DotEnv)?;
         let from_dot_env = Settings::from_variables(|name| {
@@ -107,7 +118,7 @@ impl Sources {
         });
         let line = |name: &str| format!(".env line {}", line_of_variable(&dot_env.text, name));
         origins.note(&from_dot_env, |key| line(variable_of(key)));
-        let mut problems = dot_env.problems;
+        problems.extend(dot_env.problems);
         let file = match &self.config_file {
             Some(path) => {
                 let read = read_file(path)?;
@@ -161,8 +172,15 @@ struct Read {
 fn read_file(path: &Path) -> Result<Read, SourceError> {
     let text = std::fs::read_to_string(path)
         .map_err(|source| SourceError::Read { path: path.to_owned(), source })?;
-    let entries: BTreeMap<toml::Spanned<String>, toml::Value> = toml::from_str(&text)
-        .map_err(|source| SourceError::Parse { path: path.to_owned(), source: Box::new(source) })?;
+    let entries: BTreeMap<toml::Spanned<String>, toml::Value> = toml::from_str(&text).map_err(|error| {
+        let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+        SourceError::Parse {
+            path: path.to_owned(),
+            line: before.matches('\n').count() + 1,
+            column: before.rsplit('\n').next().unwrap_or_default().chars().count() + 1,
+            words: error.message().to_owned(),
+        }
+    })?;
     let (mut values, mut lines, mut problems) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
     let mut entries: Vec<_> = entries.into_iter().collect();
     entries.sort_by_key(|(key, _)| key.span().start);
@@ -304,12 +322,27 @@ mod tests {
     #[test]
     fn a_config_file_that_was_named_must_be_there_and_right() {
         assert!(matches!(read_file(Path::new("/nowhere")), Err(SourceError::Read { .. })));
-        assert!(matches!(read_file(file("port = ").path()), Err(SourceError::Parse { .. })));
         let read = read_file(file("# first\nport = 1\nverbose = true\ndrain_timeout = 0.5").path()).unwrap();
         assert_eq!(read.settings.port.as_deref(), Some("1"));
         assert_eq!(read.settings.verbose.as_deref(), Some("true"));
         assert_eq!(read.settings.drain_timeout.as_deref(), Some("0.5"));
         assert_eq!(read.lines["drain_timeout"], 4);
+    }
+
+    #[test]
+    fn a_mistake_of_the_language_is_told_with_its_place_and_quotes_nothing() {
+        for (text, place) in [
+            ("port = ", "line 1, column 8"),
+            ("port = 1\nwarp_api_key = wk-planted\n", "line 2, column 16"),
+            ("warp_api_key = \"wk-planted\nport = 1\n", "line 1, column 27"),
+            ("api_token = \"wk-planted\"\napi_token = \"planted\"\n", "line 2, column 1"),
+            ("# ä\nwk-planted\n", "line 2, column 11"),
+        ] {
+            let error = format!("{:#}", anyhow::Error::from(read_file(file(text).path()).unwrap_err()));
+
+            assert!(error.contains(place), "{text}: {error}");
+            assert!(!error.contains("planted"), "{error}");
+        }
     }
 
     #[test]

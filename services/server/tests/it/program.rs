@@ -90,6 +90,17 @@ pub(crate) fn run_with(
     Ended { status, stdout, stderr }
 }
 
+/// Runs it with a variable that is not UTF-8.
+#[cfg(unix)]
+pub(crate) fn run_with_bytes(arguments: &[&str], variable: &str, value: &[u8]) -> Ended {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = command(arguments, &[], &folder);
+    command.env(variable, <std::ffi::OsStr as std::os::unix::ffi::OsStrExt>::from_bytes(value));
+    let ended = command.output().unwrap();
+    let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
+    Ended { status: ended.status, stdout: text(&ended.stdout), stderr: text(&ended.stderr) }
+}
+
 /// Runs it while nobody reads what it answers.
 pub(crate) fn run_unread(arguments: &[&str]) -> Ended {
     let folder = tempfile::tempdir().unwrap();

@@ -2,7 +2,10 @@
 
 use std::time::{Duration, Instant};
 
+#[cfg(unix)]
+use crate::program::run_with_bytes;
 use crate::program::{PATIENCE, Program, run, run_in};
+use crate::scrape::get;
 
 /// Chats until one is answered with this status.
 fn until(program: &Program, status: &str) {
@@ -48,6 +51,73 @@ fn a_running_program_takes_new_settings_over_and_refuses_wrong_ones() {
     ] {
         assert!(ended.stderr.contains(words), "{words}: {}", ended.stderr);
     }
+}
+
+/// As a full disk or an editor leaves it behind.
+#[cfg(unix)]
+#[test]
+fn a_file_that_was_emptied_opens_no_edge() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("w2a.toml");
+    std::fs::write(&file, "api_token = \"key-of-the-client\"\nmax_body_bytes = 100000\n").unwrap();
+    let program = Program::start(&[], &[("W2A_CONFIG", file.to_str().unwrap())]);
+    until(&program, "200");
+    assert!(get(program.edge(), "/v1/models").starts_with("HTTP/1.1 401 "));
+
+    std::fs::write(&file, "").unwrap();
+    program.signal("HUP");
+    std::fs::write(&file, "api_token = \"key-of-the-client\"\nmax_body_bytes = 10\n").unwrap();
+    // Seen by itself, so the emptied one was seen before.
+    until(&program, "413");
+    std::fs::write(&file, "max_body_bytes = 10000\n").unwrap();
+    program.signal("HUP");
+    until(&program, "413");
+
+    assert!(get(program.edge(), "/v1/models").starts_with("HTTP/1.1 401 "), "it is as closed as before");
+    let ended = program.killed();
+    assert!(ended.stderr.contains("there is no key for clients left"), "{}", ended.stderr);
+}
+
+#[test]
+fn a_mistake_in_the_file_shows_nothing_of_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("w2a.toml");
+    std::fs::write(&file, "port = 0\nwarp_api_key = wk-planted\n").unwrap();
+    let file = file.to_str().unwrap();
+
+    for arguments in [&["config", "--check"][..], &["config"], &[]] {
+        let ended = run(arguments, &[("W2A_CONFIG", file)]);
+
+        assert_eq!(ended.status.code(), Some(64), "{ended:?}");
+        assert!(ended.stderr.contains("line 2, column 16"), "{ended:?}");
+        assert!(!ended.output().contains("planted"), "{ended:?}");
+    }
+}
+
+/// Files that settings name are looked at before a port is bound.
+#[test]
+fn a_check_opens_what_a_start_would() {
+    for (settings, words) in [
+        (&[("W2A_TLS_CERT", "/nowhere"), ("W2A_TLS_KEY", "/nowhere")][..], "/nowhere"),
+        (&[("HTTPS_PROXY", "::planted"), ("WARP_API_KEY", "wk-1")], "HTTPS_PROXY"),
+        (&[("W2A_KEYS_FILE", "/dev/null/keys.json")], "keys.json"),
+    ] {
+        let ended = run(&["config", "--check"], settings);
+
+        assert_eq!((ended.status.code(), ended.stdout.as_str()), (Some(64), ""), "{ended:?}");
+        assert!(ended.stderr.contains(words) && !ended.stderr.contains("planted"), "{ended:?}");
+    }
+}
+
+/// Ignored, a key that cannot be read would leave the edge open.
+#[cfg(unix)]
+#[test]
+fn a_variable_that_is_no_text_is_a_mistake() {
+    let ended = run_with_bytes(&["config", "--check"], "API_TOKEN", b"planted\xff");
+
+    assert_eq!(ended.status.code(), Some(64), "{ended:?}");
+    assert!(ended.stderr.contains("api_token (API_TOKEN, from the environment): "), "{ended:?}");
+    assert!(!ended.output().contains("planted"), "{ended:?}");
 }
 
 #[test]
