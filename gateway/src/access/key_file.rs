@@ -9,6 +9,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 use warp2api_rpc::admin_keys::is_key_name;
+use warp2api_rpc::private_file;
 
 use super::keys::{ApiKey, ApiKeys, KeyLimits, Scope, digest, hex};
 
@@ -159,11 +160,8 @@ impl KeyFile {
         }
         let fresh = path.with_extension(format!("{}.new", std::process::id()));
         let text = serde_json::to_vec_pretty(self).map_err(|error| write(error.into()))?;
-        let mut options = std::fs::OpenOptions::new();
-        options.write(true).create(true).truncate(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let mut file = options.open(&fresh).map_err(write)?;
+        let mut file = private_file::options().create(true).truncate(true).open(&fresh).map_err(write)?;
+        private_file::hand_over(&file, &fresh).map_err(write)?;
         file.write_all(&text).and_then(|()| file.sync_all()).map_err(write)?;
         drop(file);
         std::fs::rename(&fresh, path).map_err(write)

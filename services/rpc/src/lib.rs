@@ -10,6 +10,7 @@
 //! - [`last_call`]: what runs out of time ends with a word. [`readiness`]: whether new work can be taken on.
 //! - [`live`]: a value that is replaced as a whole.
 //! - [`origin`]: web pages that a browser sends requests for. [`page`]: pages of a list.
+//! - [`private_file`]: files that only their owner reads.
 //! - [`plain_status`]: gives what the gRPC framework itself refuses a reason like all others.
 //! - [`reason`]: the one place that knows which gRPC code and details a failure has ([`Failure`]).
 //! - [`request_id`]: every HTTP request has an id.
@@ -39,6 +40,7 @@ pub mod origin;
 pub mod page;
 pub mod plain_status;
 pub mod policy;
+pub mod private_file;
 pub mod readiness;
 pub mod reason;
 pub mod request_id;

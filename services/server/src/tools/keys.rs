@@ -9,6 +9,7 @@ use anyhow::Context as _;
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Value, json};
 use warp2api_gateway::{KeyFile, KeyLimits, KeyRecord, Scope, new_key};
+use warp2api_rpc::private_file;
 
 /// What to do with the keys.
 #[derive(Debug, Subcommand)]
@@ -150,6 +151,7 @@ impl Turn {
         let beside = path.with_extension("lock");
         let failed = || format!("cannot lock {}", beside.display());
         let lock = std::fs::File::create(&beside).with_context(failed)?;
+        private_file::hand_over(&lock, &beside).with_context(failed)?;
         lock.lock().with_context(failed)?;
         Ok(Self { _lock: lock })
     }

@@ -1,13 +1,14 @@
 //! One process at a time: a lock beside the database, and a note of who has it.
 
 use std::fs::{File, TryLockError};
-use std::io;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use warp2api_rpc::private_file;
+
 use crate::store::error::OpenError;
 use crate::store::kept::micros;
-use crate::store::key::private_file;
 
 /// The database is this process's, until this is dropped or the process ends, however it ends.
 #[derive(Debug)]
@@ -26,8 +27,9 @@ impl Held {
             move |source: io::Error| OpenError::File { path, source }
         };
         let (lock_path, note_path) = (beside(path, "lock"), beside(path, "pid"));
-        let lock =
-            private_file().create(true).truncate(false).open(&lock_path).map_err(failed(&lock_path))?;
+        let lock = private_file::options().create(true).truncate(false).open(&lock_path);
+        let lock = lock.map_err(failed(&lock_path))?;
+        private_file::hand_over(&lock, &lock_path).map_err(failed(&lock_path))?;
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(held(path)),
@@ -35,7 +37,12 @@ impl Held {
         }
         // A file of its own: on some systems nobody else can read one that is locked.
         let note = format!("{}\n{}\n", std::process::id(), micros(SystemTime::now()) / 1_000_000);
-        std::fs::write(&note_path, note).map_err(failed(&note_path))?;
+        let write = |note_path: &Path| {
+            let mut file = File::create(note_path)?;
+            private_file::hand_over(&file, note_path)?;
+            file.write_all(note.as_bytes())
+        };
+        write(&note_path).map_err(failed(&note_path))?;
         Ok(Self { _lock: lock })
     }
 

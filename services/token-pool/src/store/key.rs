@@ -5,6 +5,8 @@ use std::fmt::Write as _;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use warp2api_rpc::private_file;
+
 use crate::store::changes::KeyRecord;
 use crate::store::error::OpenError;
 use crate::store::seal::{InvalidKey, Keyring, StoreKey};
@@ -88,19 +90,11 @@ fn replace(path: &Path, text: &str) -> io::Result<()> {
     if next.exists() {
         std::fs::remove_file(&next)?;
     }
-    let mut file = private_file().create_new(true).open(&next)?;
+    let mut file = private_file::options().create_new(true).open(&next)?;
+    private_file::hand_over(&file, &next)?;
     file.write_all(text.as_bytes())?;
     file.sync_all()?;
     std::fs::rename(&next, path)
-}
-
-/// How to open a file for writing that others cannot read, should it be made.
-pub(crate) fn private_file() -> std::fs::OpenOptions {
-    let mut options = std::fs::OpenOptions::new();
-    options.write(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options
 }
 
 #[cfg(test)]

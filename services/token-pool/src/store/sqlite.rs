@@ -7,13 +7,14 @@ use sqlx::migrate::MigrateError;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions};
 use sqlx::{ConnectOptions as _, Connection as _, Row as _, SqliteConnection};
 
+use warp2api_rpc::private_file;
+
 use crate::audit::{AuditEvent, MAX_EVENTS};
 use crate::store::MIGRATIONS;
 use crate::store::changes::{Changes, KeyRecord, Rows};
 use crate::store::error::OpenError;
 use crate::store::held::Held;
 use crate::store::kept::{AuditRow, CredentialRow, LeaseRow};
-use crate::store::key::private_file;
 
 /// How long the database may be busy with somebody who looks at it.
 const BUSY: Duration = Duration::from_secs(5);
@@ -109,7 +110,8 @@ fn prepare(path: &Path) -> std::io::Result<()> {
         builder.create(folder)?;
     }
     // What SQLite puts beside it gets the same rights.
-    let file = private_file().create(true).truncate(false).open(path)?;
+    let file = private_file::options().create(true).truncate(false).open(path)?;
+    private_file::hand_over(&file, path)?;
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt as _;
