@@ -16,8 +16,8 @@ const LEFT_OUT: [(&str, &str); 2] = [
     ("process_threads", "as many as there are processors, always"),
 ];
 
-/// Labels that Prometheus adds itself.
-const PROMETHEUS_OWN: [&str; 4] = ["le", "instance", "job", "alertname"];
+/// Labels that Prometheus adds itself, and `service`, which the scrapes in deploy/prometheus add.
+const PROMETHEUS_OWN: [&str; 5] = ["le", "instance", "job", "alertname", "service"];
 
 fn file(path: &str) -> String {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().parent().unwrap();
