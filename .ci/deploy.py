@@ -1,5 +1,6 @@
 """Looks at deploy/ as far as that goes without a daemon or a cluster: the Dockerfile and the compose files keep to what
-docs/operations.md promises, the rest is well formed. Names of settings are held by tests/it/deploy.rs."""
+docs/operations.md promises, the rest is well formed. Names of settings are held by tests/it/deploy.rs, what containers get
+of them by settings.py."""
 
 import json
 import os
@@ -15,6 +16,8 @@ from dockerfile_parse import DockerfileParser
 DEPLOY = pathlib.Path("deploy")
 # What is sent to the build. The tree itself is half of it.
 CONTEXT_BYTES = 10_000_000
+# Debian's releases, which images name one way or the other.
+RELEASES = {"bullseye": 11, "bookworm": 12, "trixie": 13, "forky": 14}
 
 
 def context():
@@ -44,16 +47,28 @@ def dockerfile():
     steps = [(step["instruction"], step["value"]) for step in parser.structure]
     last = max(index for index, (name, _) in enumerate(steps) if name == "FROM")
     final = dict(steps[last:])
-    assert sum(name == "FROM" for name, _ in steps) >= 2, "it is built in a stage of its own"
+    stages = [value for name, value in steps if name == "FROM"]
+    assert len(stages) >= 2, "it is built in a stage of its own"
+    releases = {stage: release(stage) for stage in stages}
+    # What is linked against a newer C library does not start on an older one.
+    assert len(set(releases.values())) == 1, f"each stage is of the same release of Debian: {releases}"
+    health = json.loads(final["HEALTHCHECK"].partition("CMD")[2])
+    assert health == ["/usr/local/bin/warp2api", "status", "--ready"], "the binary asks itself"
     user = final.get("USER", "")
     assert user and not user.startswith(("0", "root")), f"it runs as {user or 'root'}"
-    assert "warp2api" in final.get("HEALTHCHECK", ""), "the binary asks itself"
     assert json.loads(final["ENTRYPOINT"]) == ["/usr/local/bin/warp2api"], "signals reach it without a shell between"
     for name, value in steps:
         assert name != "ADD" and ":latest" not in value, f"{name} {value}"
     for name, value in steps:
         if name == "COPY" and "--from" not in value:
             assert value.split()[0] == ".", f"COPY {value}: what it names must be in the tree"
+
+
+def release(image):
+    named = [number for name, number in RELEASES.items() if name in image]
+    numbered = re.findall(r"debian(\d+)", image)
+    assert named or numbered, f"{image} names no release of Debian"
+    return named[0] if named else int(numbered[0])
 
 
 def compose(path):
@@ -103,7 +118,9 @@ def kubernetes(path):
         assert mounted == {volume["name"] for volume in pod["volumes"]}, f"{name} mounts what it has"
         for container in pod["containers"]:
             assert container["securityContext"]["readOnlyRootFilesystem"], name
-            assert {"livenessProbe", "readinessProbe"} <= set(container), name
+            for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
+                # A second, the default, is little where a machine is busy.
+                assert container[probe].get("timeoutSeconds", 1) >= 3, f"{name}: {probe}"
             for variable in container["env"]:
                 secret = any(word in variable["name"] for word in ("TOKEN_", "_KEY", "DATABASE_URL")) or variable["name"] == "API_TOKEN"
                 # The name of a file is no secret; it is mounted from one.
