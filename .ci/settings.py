@@ -64,7 +64,8 @@ def in_compose(path, tool):
     for one in found:
         place = (one.name, port_of(one.environment.get("W2A_METRICS_ADDR")))
         assert place in scraped, f"{path.name}: nobody scrapes {place}"
-    return found, {f"{one.name}:{port_of(one.environment.get('W2A_GRPC_ADDR'))}" for one in found}
+    gives = [(one.name, port_of(one.environment.get("W2A_GRPC_ADDR"))) for one in found]
+    return found, {f"{name}:{port}" for name, port in gives if port}
 
 
 def in_kubernetes(path):
