@@ -5,3 +5,4 @@ mod hostile;
 mod keys;
 mod limits;
 mod services;
+mod stalled;

@@ -39,13 +39,21 @@ pub async fn read(headers: &HeaderMap, body: Body, limit: usize, time: Duration)
     match tokio::time::timeout(time, (&mut body).collect()).await {
         Ok(Ok(collected)) => Ok(collected.to_bytes()),
         Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large(limit)),
-        Ok(Err(_)) => Err(Failure::new(ErrorReason::InvalidField, "the request body could not be read")),
+        Ok(Err(error)) => Err(told(&*error).unwrap_or_else(|| {
+            Failure::new(ErrorReason::InvalidField, "the request body could not be read")
+        })),
         Err(_) => Err(late()),
     }
 }
 
-fn late() -> Failure {
+pub(crate) fn late() -> Failure {
     Failure::new(ErrorReason::InvalidField, "the request body did not arrive in time")
+}
+
+/// Why a body could not be read, if it says so in our words. The layers between wrap an error once more each.
+pub(crate) fn told(error: &(dyn std::error::Error + 'static)) -> Option<Failure> {
+    let mut errors = std::iter::successors(Some(error), |error| error.source());
+    errors.find_map(|error| error.downcast_ref::<tonic::Status>()).map(Failure::from)
 }
 
 /// Refuses a body that does not say it is JSON. A page of a browser may send anything to anywhere, but JSON only where

@@ -15,6 +15,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, BufReader};
 use tokio_util::io::StreamReader;
 use warp2api_proto::error::v1::ErrorReason;
 
+use crate::body::told;
 use crate::reason::Failure;
 
 /// The largest window of zstd, as a power of two: what RFC 9659 has every decoder take.
@@ -91,7 +92,10 @@ async fn read(decoder: impl AsyncRead, limit: usize) -> Result<Bytes, Failure> {
             }
             Ok(_) => {}
             Err(error) if is_length(&error) => return Err(too_large(limit)),
-            Err(_) => {
+            Err(error) => {
+                if let Some(failure) = error.get_ref().and_then(|inner| told(inner)) {
+                    return Err(failure);
+                }
                 let words = "the request body is not what its content-encoding says";
                 return Err(Failure::new(ErrorReason::InvalidField, words));
             }

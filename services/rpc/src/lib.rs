@@ -17,11 +17,10 @@
 //! - [`link`]: what services show each other over a network, by [`service_token`] and [`tls`].
 //! - [`listener`]: addresses, TCP or unix socket, bound early.
 //! - [`semconv`]: names of OpenTelemetry. [`trace`]: spans of calls, and how they hang together. [`meter`]: what is counted.
-//! - [`serve`]: the accept loop: HTTP/1.1 and HTTP/2 on one port, limits, graceful stop. `activity`: idle connections.
+//! - [`serve`]: the accept loop: HTTP/1.1 and HTTP/2 on one port, limits, graceful stop.
 //! - [`server`]: collects gRPC services with health and reflection into one router.
 //! - [`transport_error`]: what both kinds of endpoints fail with.
 
-mod activity;
 pub mod admin_keys;
 pub mod body;
 pub mod context;

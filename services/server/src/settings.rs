@@ -191,13 +191,19 @@ settings! {
     service_cert: "W2A_SERVICE_CERT", Plain;
     /// The file of its key in PEM.
     service_key: "W2A_SERVICE_KEY", Plain;
-    /// Connections at once on each port; further ones wait. Default: 8192.
+    /// Connections at once on each port; further ones are told that there is no room. Default: 8192.
     max_connections: "W2A_MAX_CONNECTIONS", Plain;
     /// Seconds for the head of a request, for the pause between two on a connection, and until the first. Default: 30.
     header_timeout: "W2A_HEADER_TIMEOUT", Plain;
     /// Seconds that a connection is kept on which nothing is asked and nothing answered, pings or not; HTTP/1.1 also has the
     /// setting before this. Default: 600.
     idle_timeout: "W2A_IDLE_TIMEOUT", Plain;
+    /// Seconds that a caller may read nothing of what is sent to it. Then its connection ends, or, of several answers on
+    /// one connection, the one that is not read. Default: 60.
+    reader_timeout: "W2A_READER_TIMEOUT", Plain;
+    /// Bytes of request bodies that are held at once, until they are answered, on all ports together; whoever sends more
+    /// is told to try again. Default: 1073741824.
+    body_memory: "W2A_BODY_MEMORY", Plain;
     /// The largest head of a request in bytes, URL and headers together, 8192 to 16777216. Default: 65536.
     max_head_bytes: "W2A_MAX_HEAD_BYTES", Plain;
     /// Headers in one request of HTTP/1.1, 16 to 1000. Default: 100.

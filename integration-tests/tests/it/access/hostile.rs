@@ -167,8 +167,10 @@ async fn heads_are_bounded() {
             drop(stream.write_all(head.as_bytes()).await);
             let answer = rest(&mut stream).await;
             let status = answer.get(9..12).map(|status| String::from_utf8_lossy(status).into_owned());
+            // Whoever still sends when it is cut off may not get to read why; what is sent at once does.
+            let is_small = head.len() < 16 * 1024;
             assert!(
-                status.as_deref().is_none_or(|status| expected.contains(&status)),
+                status.as_deref().map_or(!is_small, |status| expected.contains(&status)),
                 "{status:?} for {} bytes",
                 head.len()
             );
@@ -300,28 +302,43 @@ async fn streams_that_are_opened_and_reset_in_a_row_end_the_connection() {
     house.close().await;
 }
 
+/// A GET on a connection that is kept: its status, and the connection.
+async fn get(port: &str, path: &str) -> (String, TcpStream) {
+    let mut stream = connect(port).await;
+    stream.write_all(format!("GET {path} HTTP/1.1\r\nhost: localhost\r\n\r\n").as_bytes()).await.unwrap();
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(timeout(PATIENCE, stream.read_u8()).await.unwrap().unwrap());
+    }
+    (String::from_utf8(head).unwrap(), stream)
+}
+
 #[tokio::test]
-async fn connections_are_bounded_and_the_next_one_is_served_when_one_leaves() {
+async fn connections_are_bounded_and_who_finds_no_room_hears_so_at_once() {
     let house =
         House::builder().settings(|settings| settings.max_connections = Some("4".to_owned())).start().await;
-    let port = edge(&house);
-    let mut held = Vec::new();
-    for _ in 0..4 {
-        let mut stream = connect(&port).await;
-        stream.write_all(b"GET /healthz HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
-        let mut first = [0; 12];
-        timeout(PATIENCE, stream.read_exact(&mut first)).await.unwrap().unwrap();
-        held.push(stream);
+    for port in ports(&house) {
+        let mut held = Vec::new();
+        for _ in 0..4 {
+            let (head, stream) = get(&port, "/healthz").await;
+            assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
+            held.push(stream);
+        }
+
+        let (head, mut refused) = get(&port, "/v1/models").await;
+        assert!(head.starts_with("HTTP/1.1 503 ") && head.contains("retry-after: 1"), "{head}");
+        assert!(String::from_utf8(rest(&mut refused).await).unwrap().contains(r#""code":"overloaded""#));
+        for probe in ["/livez", "/readyz", "/healthz"] {
+            let (head, _) = get(&port, probe).await;
+            assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
+        }
+
+        drop(held.pop());
+
+        let end = tokio::time::Instant::now() + PATIENCE;
+        while get(&port, "/v1/chatModels").await.0.starts_with("HTTP/1.1 503 ") {
+            assert!(tokio::time::Instant::now() < end, "the place is not given to others");
+        }
     }
-    let mut fifth = connect(&port).await;
-    fifth.write_all(b"GET /healthz HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
-    let mut first = [0; 12];
-    assert!(timeout(Duration::from_millis(200), fifth.read_exact(&mut first)).await.is_err(), "it waits");
-
-    drop(held.pop());
-
-    timeout(PATIENCE, fifth.read_exact(&mut first)).await.unwrap().unwrap();
-    assert_eq!(&first, b"HTTP/1.1 200");
-    drop((fifth, held));
     house.close().await;
 }

@@ -204,7 +204,7 @@ pub const TABLE: &[Metric] = &[
         "warp2api.chat.longest_gap",
         Kind::Histogram(semconv::GEN_AI_SECONDS),
         "s",
-        &[semconv::GEN_AI_REQUEST_MODEL],
+        GEN_AI_LABELS,
         "The longest silence of the upstream within an answer.",
     ),
     metric(

@@ -2,11 +2,12 @@
 
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use warp2api_rpc::ServiceTokens;
 use warp2api_rpc::endpoint::Place;
 use warp2api_rpc::listener::Address;
-use warp2api_rpc::serve::ServeConfig;
+use warp2api_rpc::serve::{BodyMemory, ServeConfig};
 use warp2api_rpc::tls::TlsFiles;
 
 use crate::config::Places;
@@ -97,6 +98,11 @@ pub(super) fn read(read: &mut Reader, grpc: &Address, places: &Places) -> Securi
             usual.header_read_timeout,
         ),
         idle_timeout: read.seconds(|s| &mut s.idle_timeout, "idle_timeout", usual.idle_timeout),
+        reader_timeout: read.seconds(|s| &mut s.reader_timeout, "reader_timeout", usual.reader_timeout),
+        body_memory: match read.positive(|s| &mut s.body_memory, "body_memory") {
+            Some(bytes) => Arc::new(BodyMemory::new(usize::try_from(bytes).unwrap_or(usize::MAX))),
+            None => usual.body_memory,
+        },
         max_head_bytes: within(read, |s| &mut s.max_head_bytes, "max_head_bytes", HEAD, usual.max_head_bytes),
         max_headers: within(read, |s| &mut s.max_headers, "max_headers", HEADERS, usual.max_headers),
         max_connections: connections

@@ -100,7 +100,7 @@ fn a_check_opens_what_a_start_would() {
     for (settings, words) in [
         (&[("W2A_TLS_CERT", "/nowhere"), ("W2A_TLS_KEY", "/nowhere")][..], "/nowhere"),
         (&[("HTTPS_PROXY", "::planted"), ("WARP_API_KEY", "wk-1")], "HTTPS_PROXY"),
-        (&[("W2A_KEYS_FILE", "/dev/null/keys.json")], "keys.json"),
+        (&[("W2A_KEYS_FILE", "/")], "cannot read the keys in /"),
     ] {
         let ended = run(&["config", "--check"], settings);
 

@@ -1,17 +1,12 @@
-//! Whether a connection is in use: from a request until the end of its answer. Tells when there was none for a while;
-//! what to do about it is the accept loop's to decide. Pings are no use.
+//! Whether a connection is in use: from a request until the end of its answer. Tells when there was none for a while,
+//! and looks at the answers under way; what to do about it is the accept loop's to decide. Pings are no use.
 
-use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, ready};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
-use http::{Request, Response};
-use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
-use pin_project_lite::pin_project;
 use tokio::time::Instant;
-use tower::Service;
+
+use super::answer::Watched;
 
 /// The requests of one connection.
 #[derive(Debug, Clone)]
@@ -23,11 +18,18 @@ struct State {
     open: usize,
     /// When the last answer ended.
     ended: Instant,
+    /// Answers under way, and some that are over.
+    answers: Vec<Weak<dyn Watched>>,
 }
 
 impl Activity {
     pub(crate) fn new() -> Self {
-        Self(Arc::new(Mutex::new(State { asked: false, open: 0, ended: Instant::now() })))
+        Self(Arc::new(Mutex::new(State {
+            asked: false,
+            open: 0,
+            ended: Instant::now(),
+            answers: Vec::new(),
+        })))
     }
 
     /// Whether there was a request.
@@ -53,8 +55,35 @@ impl Activity {
         }
     }
 
+    /// Looks at the answers again and again. Those whose reader does not read are taken away after `patience`, or half
+    /// as much again.
+    pub(crate) async fn look_after(&self, patience: Duration) {
+        loop {
+            tokio::time::sleep(patience / 2).await;
+            let mut answers = std::mem::take(&mut self.lock().answers);
+            answers.retain(|answer| {
+                let Some(answer) = answer.upgrade() else { return false };
+                let taken = answer.look();
+                if taken {
+                    tracing::debug!("an answer was not read in time");
+                }
+                !taken
+            });
+            self.lock().answers.append(&mut answers);
+        }
+    }
+
+    /// Watches an answer.
+    pub(crate) fn watch(&self, answer: Arc<dyn Watched>) {
+        let mut state = self.lock();
+        if state.answers.len() > 2 * state.open + 8 {
+            state.answers.retain(|answer| answer.strong_count() > 0);
+        }
+        state.answers.push(Arc::downgrade(&answer));
+    }
+
     /// Counts a request until what is returned is dropped.
-    fn begin(&self) -> Use {
+    pub(crate) fn begin(&self) -> Use {
         let mut state = self.lock();
         state.asked = true;
         state.open += 1;
@@ -75,83 +104,6 @@ impl Drop for Use {
         let mut state = self.0.lock();
         state.open = state.open.saturating_sub(1);
         state.ended = Instant::now();
-    }
-}
-
-/// A service whose requests are noted.
-#[derive(Debug, Clone)]
-pub(crate) struct Noted<S> {
-    pub(crate) inner: S,
-    pub(crate) activity: Activity,
-}
-
-impl<S, B> Service<Request<Incoming>> for Noted<S>
-where
-    S: Service<Request<Incoming>, Response = Response<B>>,
-{
-    type Response = Response<NotedBody<B>>;
-    type Error = S::Error;
-    type Future = NotedFuture<S::Future>;
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
-        self.inner.poll_ready(cx)
-    }
-
-    fn call(&mut self, request: Request<Incoming>) -> Self::Future {
-        let begun = Some(self.activity.begin());
-        NotedFuture { inner: self.inner.call(request), begun }
-    }
-}
-
-pin_project! {
-    /// The answer to a request that is noted.
-    pub(crate) struct NotedFuture<F> {
-        #[pin]
-        inner: F,
-        begun: Option<Use>,
-    }
-}
-
-impl<F, B, E> Future for NotedFuture<F>
-where
-    F: Future<Output = Result<Response<B>, E>>,
-{
-    type Output = Result<Response<NotedBody<B>>, E>;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.project();
-        let response = ready!(this.inner.poll(cx));
-        let begun = this.begun.take();
-        Poll::Ready(response.map(|response| response.map(|inner| NotedBody { inner, begun })))
-    }
-}
-
-pin_project! {
-    /// The body of an answer that is noted.
-    pub(crate) struct NotedBody<B> {
-        #[pin]
-        inner: B,
-        begun: Option<Use>,
-    }
-}
-
-impl<B: Body> Body for NotedBody<B> {
-    type Data = B::Data;
-    type Error = B::Error;
-
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
-        self.project().inner.poll_frame(cx)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.inner.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.inner.size_hint()
     }
 }
 
