@@ -55,6 +55,7 @@ pub struct Instruments {
     rotations: Counter<u64>,
     outcomes: Counter<u64>,
     refreshes: Counter<u64>,
+    store_failures: Counter<u64>,
     credentials: Gauge<u64>,
     leases: Gauge<u64>,
     breaker_open: Gauge<u64>,
@@ -156,6 +157,7 @@ impl Instruments {
             rotations: counter("warp2api.pool.rotations"),
             outcomes: counter("warp2api.pool.outcomes"),
             refreshes: counter("warp2api.pool.refreshes"),
+            store_failures: counter("warp2api.pool.store_failures"),
             credentials: gauge("warp2api.pool.credentials"),
             leases: gauge("warp2api.pool.leases"),
             breaker_open: gauge("warp2api.pool.breaker_open"),
@@ -184,6 +186,7 @@ impl Instruments {
             idle.add(0, &[]);
         }
         self.lagged.add(0, &[]);
+        self.store_failures.add(0, &[]);
     }
 
     /// Whether new work can be taken on.
@@ -315,6 +318,11 @@ impl Instruments {
     /// A refresh token was exchanged, or was not.
     pub fn refreshed(&self, outcome: &'static str) {
         self.refreshes.add(1, &[KeyValue::new(table::OUTCOME, outcome)]);
+    }
+
+    /// The pool could not be written to its store, or the store not be reached.
+    pub fn store_failed(&self) {
+        self.store_failures.add(1, &[]);
     }
 
     /// A watcher missed events.

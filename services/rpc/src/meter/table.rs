@@ -266,6 +266,13 @@ pub const TABLE: &[Metric] = &[
         "Exchanges of a refresh token: `renewed` or `failed`.",
     ),
     metric(
+        "warp2api.pool.store_failures",
+        Kind::Counter,
+        "{failure}",
+        &[],
+        "The pool could not be written to its store, or the store not be reached; what has changed is written later.",
+    ),
+    metric(
         "warp2api.pool.credentials",
         Kind::Gauge,
         "{credential}",

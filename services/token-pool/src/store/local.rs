@@ -9,6 +9,8 @@ use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use warp2api_rpc::meter;
+
 use crate::audit::AuditEvent;
 use crate::clock::Clock;
 use crate::config::PoolConfig;
@@ -143,6 +145,7 @@ async fn write(core: Weak<Core>, local: Arc<Local>) {
             Ok(()) => retry = RETRY,
             Err(error) => {
                 tracing::error!(error = %error, "the pool cannot be stored; trying again");
+                meter::get().store_failed();
                 sleep(retry).await;
                 retry = retry.saturating_mul(2).min(MAX_RETRY);
                 local.changed.notify_one();

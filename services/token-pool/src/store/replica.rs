@@ -228,6 +228,7 @@ impl Replica {
         if !self.is_down() {
             tracing::error!(error = %error, cause, "the pool's database cannot be used; nothing is granted");
         }
+        warp2api_rpc::meter::get().store_failed();
         self.down_until = Some(Instant::now() + RETRY);
     }
 
