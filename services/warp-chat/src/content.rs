@@ -2,7 +2,7 @@
 //! OpenTelemetry's conventions for generative AI.
 //!
 //! Bounded: [`MOST_BYTES`] of text in each attribute, of questions the latest. Images are told by type and size. What looks
-//! like a key or a token is left out, wherever it stands; that is a net and no promise.
+//! like a key or a token is left out (`redact`).
 
 use std::fmt;
 
@@ -11,24 +11,12 @@ use warp2api_proto::warp_chat::v1::part::Content;
 use warp2api_proto::warp_chat::v1::stream_chat_response::Event;
 use warp2api_proto::warp_chat::v1::{Part, Role, StreamChatRequest, ToolCall};
 
+use crate::redact::{ENOUGH, redacted};
+
 /// The most bytes of text in one attribute.
 pub(crate) const MOST_BYTES: usize = 32 * 1024;
 /// The most calls of tools in an answer.
 const MOST_CALLS: usize = 64;
-
-/// What keys and tokens begin with, and how long they are at least.
-const SECRETS: [(&str, usize); 10] = [
-    ("eyJ", 20),
-    ("wk-", 8),
-    ("w2a-", 16),
-    ("sk-", 16),
-    ("AIza", 30),
-    ("ghp_", 20),
-    ("github_pat_", 20),
-    ("glpat-", 16),
-    ("AKIA", 16),
-    ("xox", 16),
-];
 
 /// What a turn was asked.
 #[derive(Clone, Default)]
@@ -150,8 +138,8 @@ impl Said {
 }
 
 fn grow(text: &mut String, more: &str) {
-    // A little more than is shown, so that what is cut off can be seen.
-    let room = (MOST_BYTES + 4).saturating_sub(text.len());
+    // A little more than is shown, so that what is cut off can be seen, and a secret that is cut in two be known.
+    let room = (MOST_BYTES + ENOUGH).saturating_sub(text.len());
     text.push_str(&more[..more.floor_char_boundary(room)]);
 }
 
@@ -166,22 +154,6 @@ fn shown(text: &str, room: &mut usize) -> String {
         *room -= shown.len();
     }
     shown
-}
-
-fn redacted(text: &str) -> String {
-    let is_word = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-    let mut out = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(start) = rest.find(is_word) {
-        let end = rest[start..].find(|c| !is_word(c)).map_or(rest.len(), |length| start + length);
-        let word = &rest[start..end];
-        let secret = SECRETS.iter().any(|(prefix, least)| word.len() >= *least && word.starts_with(prefix));
-        out.push_str(&rest[..start]);
-        out.push_str(if secret { "[redacted]" } else { word });
-        rest = &rest[end..];
-    }
-    out.push_str(rest);
-    out
 }
 
 #[cfg(test)]
@@ -255,16 +227,45 @@ mod tests {
     }
 
     #[test]
-    fn what_looks_like_a_secret_is_left_out() {
-        for (text, expected) in [
-            ("my key is wk-12345678, keep it", "my key is [redacted], keep it"),
-            ("Bearer eyJhbGciOiJIUzI1NiJ9.eyJzdWIi.sig", "Bearer [redacted]"),
-            ("{\"key\":\"sk-proj-0123456789abcdef\"}", "{\"key\":\"[redacted]\"}"),
-            ("a wk-end, an eyJ and sk-y", "a wk-end, an eyJ and sk-y"),
-            ("", ""),
-            ("ü w2a-0123456789abcdef ü", "ü [redacted] ü"),
+    fn what_looks_like_a_secret_is_left_out_of_everything() {
+        let text = |text: &str| Content::Text(format!("{text} sk-proj-0123456789planted"));
+        let call = ToolCall {
+            id: "wk-planted-1".into(),
+            name: "ghp_0123456789abcplanted".into(),
+            arguments_json: "{\"file\":\"one\\nsk-proj-0123456789planted\\n\"}".into(),
+        };
+        let result = ToolResult {
+            tool_call_id: "wk-planted-1".into(),
+            parts: vec![Part { content: Some(text("found")) }],
+            ..ToolResult::default()
+        };
+        let chat = StreamChatRequest {
+            messages: vec![
+                message(Role::System, text("be kind")),
+                message(Role::User, text("hello")),
+                message(Role::Assistant, Content::Reasoning("w2a-0123456789planted".into())),
+                message(Role::Assistant, Content::ToolCall(call.clone())),
+                message(Role::Tool, Content::ToolResult(result)),
+            ],
+            ..StreamChatRequest::default()
+        };
+        let asked = Asked::of(&chat);
+        let mut said = Said::default();
+        // One that comes in pieces, one that is cut off.
+        for piece in [
+            "sk-proj-0123",
+            "456789planted ",
+            &"a ".repeat(MOST_BYTES / 2 - 20),
+            "sk-proj-planted-0123456789",
         ] {
-            assert_eq!(redacted(text), expected);
+            said.hear(&Event::TextDelta(TextDelta { text: piece.to_owned() }));
+        }
+        said.hear(&Event::ToolCall(call));
+
+        let told = [asked.instructions.unwrap(), asked.messages, said.messages("stop")];
+
+        for told in told {
+            assert!(told.contains("[redacted]") && !told.contains("planted"), "{told}");
         }
     }
 

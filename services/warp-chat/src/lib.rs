@@ -5,7 +5,8 @@
 //! - `conversation`, `image`: the caller's messages, checked once. `arrange`: put in order.
 //! - [`warp::request`]: made a request of the upstream's.
 //! - `turn`, `lease`: a credential from the pool, attempts until the upstream begins to answer. [`trail`]: what they
-//!   tell the trace. `holding`: tells the pool that leases go on.
+//!   tell the trace, `content` what was said there, `redact` without what looks like a key. `holding`: tells the pool that
+//!   leases go on.
 //! - `upstream`: the POST. `attempt`: its body, read and watched.
 //! - [`sse`], [`warp::payload`], [`warp::events`]: bytes to events to what the caller sees.
 //! - `exchange`: what operators get to see of all this. `told`: an answer in numbers. `tally`: where its time went.
@@ -26,6 +27,7 @@ mod lease;
 mod limits;
 pub mod models;
 mod projection;
+mod redact;
 mod resume;
 pub mod service;
 pub mod sse;
