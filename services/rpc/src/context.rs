@@ -9,6 +9,8 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use tokio::time::Instant;
 use tonic::metadata::MetadataMap;
 
+use crate::propagation::propagated;
+
 /// The header with a call's timeout, as the gRPC protocol defines it.
 pub const GRPC_TIMEOUT: &str = "grpc-timeout";
 /// The header that names a request in logs and answers.
@@ -35,7 +37,10 @@ impl CallContext {
     /// Reads the context of an HTTP request.
     pub fn from_headers(headers: &HeaderMap, now: Instant) -> Self {
         let timeout = headers.get(GRPC_TIMEOUT).and_then(|value| parse_timeout(value.to_str().ok()?));
-        let kept = TRACE_HEADERS.iter().chain([&REQUEST_ID]);
+        let passed = propagated();
+        let [parent, state, baggage] = &TRACE_HEADERS;
+        let trace = [parent, state].into_iter().filter(|_| passed.trace_context);
+        let kept = trace.chain(passed.baggage.then_some(baggage)).chain([&REQUEST_ID]);
         Self {
             deadline: timeout.and_then(|timeout| now.checked_add(timeout)),
             headers: kept.filter_map(|name| Some((name.clone(), headers.get(name)?.clone()))).collect(),

@@ -11,6 +11,7 @@
 //! - [`live`]: a value that is replaced as a whole.
 //! - [`origin`]: web pages that a browser sends requests for. [`page`]: pages of a list.
 //! - [`private_file`]: files that only their owner reads.
+//! - [`propagation`]: what of a caller's context is passed on at all.
 //! - [`plain_status`]: gives what the gRPC framework itself refuses a reason like all others.
 //! - [`reason`]: the one place that knows which gRPC code and details a failure has ([`Failure`]).
 //! - [`request_id`]: every HTTP request has an id.
@@ -40,6 +41,7 @@ pub mod page;
 pub mod plain_status;
 pub mod policy;
 pub mod private_file;
+pub mod propagation;
 pub mod readiness;
 pub mod reason;
 pub mod request_id;

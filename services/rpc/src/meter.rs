@@ -16,7 +16,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use opentelemetry::metrics::{Counter, Gauge, Histogram, Meter, UpDownCounter};
-use opentelemetry::{KeyValue, global};
+use opentelemetry::{InstrumentationScope, KeyValue, global};
 
 use crate::semconv;
 use ongoing::Thing;
@@ -69,7 +69,12 @@ pub struct Instruments {
 /// The instruments. They are made when first asked for: whoever sends numbers somewhere says so before.
 pub fn get() -> &'static Instruments {
     static INSTRUMENTS: OnceLock<Instruments> = OnceLock::new();
-    INSTRUMENTS.get_or_init(|| Instruments::new(&global::meter("warp2api")))
+    INSTRUMENTS.get_or_init(|| Instruments::new(&global::meter_with_scope(scope())))
+}
+
+/// Who makes spans and counts, for those who get them.
+pub fn scope() -> InstrumentationScope {
+    InstrumentationScope::builder("warp2api").with_version(env!("CARGO_PKG_VERSION")).build()
 }
 
 /// What a turn counted, told once at its end.

@@ -24,6 +24,7 @@ pub use http::watch;
 pub use names::CANCELLED;
 pub use notes::{Noted, Notes};
 
+use crate::propagation::propagated;
 use crate::semconv;
 
 /// The target of spans that are for traces only.
@@ -85,7 +86,7 @@ fn span_context(span: &Span) -> Option<SpanContext> {
 
 /// Has the next service take `span` for its parent. Without a trace of ours the headers stay as they came.
 pub fn inject(span: &Span, headers: &mut HeaderMap) {
-    let Some(context) = span_context(span) else { return };
+    let Some(context) = span_context(span).filter(|_| propagated().trace_context) else { return };
     if let Some(parent) = traceparent(span) {
         headers.insert(&TRACEPARENT, parent);
         match HeaderValue::try_from(context.trace_state().header()) {
@@ -98,6 +99,7 @@ pub fn inject(span: &Span, headers: &mut HeaderMap) {
 /// Makes `span` the child of what the headers name. Only before it was entered.
 pub fn adopt(span: &Span, headers: &HeaderMap) {
     if !span.is_disabled()
+        && propagated().trace_context
         && let Some(parent) = parent_of(headers)
     {
         // Refused where nothing listens, and then there is nothing to do.
