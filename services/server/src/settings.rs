@@ -6,6 +6,11 @@
 
 use std::collections::BTreeMap;
 
+mod described;
+
+use described::hidden;
+pub use described::{Described, Kind, nearest};
+
 macro_rules! settings {
     ($($(#[doc = $doc:literal])+ $name:ident: $env:literal, $kind:ident;)+) => {
         /// Every setting, as text, `None` where nobody wrote one.
@@ -82,44 +87,6 @@ pub const RELOADED: &[&str] = &[
     "log",
     "verbose",
 ];
-
-/// The setting that was probably meant by `written`.
-pub fn nearest(written: &str) -> Option<&'static str> {
-    let written = written.to_ascii_lowercase().replace('-', "_");
-    let by_variable = TABLE.iter().find(|described| described.env.eq_ignore_ascii_case(&written));
-    // Of a short word, three letters are another word.
-    let most = 3.min(written.len() / 2);
-    let far = |key: &&str| strsim::damerau_levenshtein(key, &written);
-    let by_key =
-        || TABLE.iter().map(|described| described.key).min_by_key(far).filter(|key| far(key) <= most);
-    by_variable.map(|described| described.key).or_else(by_key)
-}
-
-/// What a setting is called and what it means.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Described {
-    /// The key in the config file; with dashes, the flag.
-    pub key: &'static str,
-    /// The variable in the environment.
-    pub env: &'static str,
-    /// Whether it may be shown.
-    pub kind: Kind,
-    /// The meaning.
-    pub about: &'static str,
-}
-
-/// Whether a setting may be shown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// It may.
-    Plain,
-    /// It holds a secret: never shown, and no flag in the help, since other users of the machine see flags.
-    Secret,
-}
-
-const fn hidden(kind: Kind) -> bool {
-    matches!(kind, Kind::Secret)
-}
 
 settings! {
     /// The address the edge listens on. Default: 127.0.0.1.
@@ -332,26 +299,64 @@ settings! {
     /// How to write logs: `human` or `json`. Default: human.
     log_format: "W2A_LOG_FORMAT", Plain;
     /// Where traces and metrics are sent by OTLP, for example `http://127.0.0.1:4318`. Default: none, nothing is sent.
-    otel_exporter_otlp_endpoint: "OTEL_EXPORTER_OTLP_ENDPOINT", Plain;
+    otel_exporter_otlp_endpoint: "OTEL_EXPORTER_OTLP_ENDPOINT", Address;
     /// Where traces are sent, if elsewhere; the whole address.
-    otel_exporter_otlp_traces_endpoint: "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", Plain;
+    otel_exporter_otlp_traces_endpoint: "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", Address;
     /// Where metrics are sent, if elsewhere; the whole address.
-    otel_exporter_otlp_metrics_endpoint: "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", Plain;
+    otel_exporter_otlp_metrics_endpoint: "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", Address;
     /// How OTLP travels: `grpc` or `http/protobuf`. Default: http/protobuf.
     otel_exporter_otlp_protocol: "OTEL_EXPORTER_OTLP_PROTOCOL", Plain;
+    /// The same for traces alone.
+    otel_exporter_otlp_traces_protocol: "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", Plain;
+    /// The same for metrics alone.
+    otel_exporter_otlp_metrics_protocol: "OTEL_EXPORTER_OTLP_METRICS_PROTOCOL", Plain;
     /// Headers for the collector, `key=value` separated by commas.
     otel_exporter_otlp_headers: "OTEL_EXPORTER_OTLP_HEADERS", Secret;
-    /// Milliseconds until the collector must have answered. Default: 10000.
+    /// Those for traces, instead of these.
+    otel_exporter_otlp_traces_headers: "OTEL_EXPORTER_OTLP_TRACES_HEADERS", Secret;
+    /// Those for metrics, instead of the general ones.
+    otel_exporter_otlp_metrics_headers: "OTEL_EXPORTER_OTLP_METRICS_HEADERS", Secret;
+    /// Milliseconds in which the collector must have taken what is sent at once, repetitions included. Default: 10000.
     otel_exporter_otlp_timeout: "OTEL_EXPORTER_OTLP_TIMEOUT", Plain;
-    /// Whether what is sent over HTTP is made smaller: `gzip` or `none`. Default: none.
+    /// The same for traces alone.
+    otel_exporter_otlp_traces_timeout: "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", Plain;
+    /// The same for metrics alone.
+    otel_exporter_otlp_metrics_timeout: "OTEL_EXPORTER_OTLP_METRICS_TIMEOUT", Plain;
+    /// Whether what is sent is made smaller: `gzip` or `none`. Default: none.
     otel_exporter_otlp_compression: "OTEL_EXPORTER_OTLP_COMPRESSION", Plain;
+    /// The same for traces alone.
+    otel_exporter_otlp_traces_compression: "OTEL_EXPORTER_OTLP_TRACES_COMPRESSION", Plain;
+    /// The same for metrics alone.
+    otel_exporter_otlp_metrics_compression: "OTEL_EXPORTER_OTLP_METRICS_COMPRESSION", Plain;
     /// The file of the CAs in PEM that the certificate of a collector at an https address must come from. Default: those
     /// that the machine trusts.
     otel_exporter_otlp_certificate: "OTEL_EXPORTER_OTLP_CERTIFICATE", Plain;
+    /// The same for traces alone.
+    otel_exporter_otlp_traces_certificate: "OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE", Plain;
+    /// The same for metrics alone.
+    otel_exporter_otlp_metrics_certificate: "OTEL_EXPORTER_OTLP_METRICS_CERTIFICATE", Plain;
+    /// The certificate in PEM that is shown to a collector that wants one. Default: none.
+    otel_exporter_otlp_client_certificate: "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE", Plain;
+    /// The same for traces alone.
+    otel_exporter_otlp_traces_client_certificate: "OTEL_EXPORTER_OTLP_TRACES_CLIENT_CERTIFICATE", Plain;
+    /// The same for metrics alone.
+    otel_exporter_otlp_metrics_client_certificate: "OTEL_EXPORTER_OTLP_METRICS_CLIENT_CERTIFICATE", Plain;
+    /// The file of its key in PEM.
+    otel_exporter_otlp_client_key: "OTEL_EXPORTER_OTLP_CLIENT_KEY", Plain;
+    /// The same for traces alone.
+    otel_exporter_otlp_traces_client_key: "OTEL_EXPORTER_OTLP_TRACES_CLIENT_KEY", Plain;
+    /// The same for metrics alone.
+    otel_exporter_otlp_metrics_client_key: "OTEL_EXPORTER_OTLP_METRICS_CLIENT_KEY", Plain;
     /// Whether traces are sent: `otlp` or `none`. Default: `otlp` if there is an endpoint.
     otel_traces_exporter: "OTEL_TRACES_EXPORTER", Plain;
-    /// Whether metrics are sent: `otlp` or `none`. Default: `otlp` if there is an endpoint. `/metrics` answers anyway.
+    /// Where metrics go: `otlp`, `prometheus`, both separated by a comma, or `none`. Default: `otlp` if there is an endpoint.
+    /// `/metrics` is what Prometheus reads, and answers anyway.
     otel_metrics_exporter: "OTEL_METRICS_EXPORTER", Plain;
+    /// Where logs go besides standard error: `none`. Default: none.
+    otel_logs_exporter: "OTEL_LOGS_EXPORTER", Plain;
+    /// What of a caller's context is gone on with, and handed to the next service: `tracecontext`, `baggage`, both separated by
+    /// a comma, or `none`. Default: tracecontext,baggage.
+    otel_propagators: "OTEL_PROPAGATORS", Plain;
     /// What this process is called in traces and metrics. Default: warp2api.
     otel_service_name: "OTEL_SERVICE_NAME", Plain;
     /// What else is said of it, `key=value` separated by commas.
@@ -373,27 +378,9 @@ settings! {
     otel_bsp_export_timeout: "OTEL_BSP_EXPORT_TIMEOUT", Plain;
     /// Milliseconds between two sendings of metrics. Default: 60000.
     otel_metric_export_interval: "OTEL_METRIC_EXPORT_INTERVAL", Plain;
-    /// Whether to send neither traces nor metrics whatever else is set: `true` or `false`. Default: false.
+    /// Whether to send neither traces nor metrics whatever else is set, and to look at none of it: `true` or `false`.
+    /// Default: false.
     otel_sdk_disabled: "OTEL_SDK_DISABLED", Plain;
-}
-
-impl Settings {
-    /// What was written, by key, in the order of the documentation; secrets hidden.
-    pub fn shown(&self) -> Vec<(&'static str, &str)> {
-        let written = self.written();
-        let shown = TABLE.iter().filter_map(|described| {
-            let value = *written.get(described.key)?;
-            Some((described.key, if described.kind == Kind::Secret { "(hidden)" } else { value }))
-        });
-        shown.collect()
-    }
-}
-
-impl std::fmt::Debug for Settings {
-    /// Shows which settings were written, and the values of those that are no secret.
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_map().entries(self.shown()).finish()
-    }
 }
 
 #[cfg(test)]

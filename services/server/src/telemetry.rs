@@ -1,16 +1,27 @@
 //! What leaves the process about what it does: logs, traces, metrics.
 //!
 //! - `log`: to standard error, so that standard output stays for what a person asked for.
-//! - `options`: what the `OTEL_*` settings say. `otlp`: exporters made of it. `sending`: what becomes of what they send.
-//!   `numbers`: metrics, for Prometheus and by OTLP.
+//! - `options`: what the `OTEL_*` settings say; `target` where a signal is sent by them, `values` how they are read.
+//! - `otlp`: exporters made of it; `resource` who they say tells. `sending`: what becomes of what they send; `weight` in
+//!   bytes, `voice` in the log. `numbers`: metrics, for Prometheus and by OTLP.
+//! - `transport`: the way to a collector; `reach` whom it believes, `again` when it is gone once more, `encoded` for gRPC.
 //!
 //! Of spans only those that are meant for traces leave, whatever is logged: an allow-list of targets.
 
+mod again;
+mod encoded;
 mod log;
 mod numbers;
 mod options;
 mod otlp;
+mod reach;
+mod resource;
 mod sending;
+mod target;
+mod transport;
+mod values;
+mod voice;
+mod weight;
 
 use std::sync::Arc;
 use std::sync::mpsc;
@@ -24,6 +35,7 @@ use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
+use uuid::Uuid;
 
 use crate::settings::Settings;
 use sending::Ledger;
@@ -53,14 +65,17 @@ pub struct Telemetry {
 pub fn start(settings: &Settings) -> Result<Telemetry, String> {
     let options = options::Options::read(settings)?;
     let logs = log::layer(settings)?;
-    let traces = options.traces.as_ref().map(|target| otlp::traces(&options, target)).transpose()?;
-    let metrics = numbers::start(&options)?;
+    warp2api_rpc::propagation::propagate(options.propagated);
+    let resource = resource::of(&options, Uuid::new_v4());
+    let traces = options.traces.as_ref().map(|target| otlp::traces(&options, target, resource.clone()));
+    let traces = traces.transpose().map_err(|error| format!("traces cannot be sent: {error}"))?;
+    let metrics = numbers::start(&options, resource)?;
     if let Some((_, ledger)) = &traces {
         ledger.count();
     }
     let spans = traces.as_ref().map(|(provider, _)| {
         tracing_opentelemetry::layer()
-            .with_tracer(provider.tracer("warp2api"))
+            .with_tracer(provider.tracer_with_scope(warp2api_rpc::meter::scope()))
             .with_location(false)
             .with_threads(false)
             .with_tracked_inactivity(false)
@@ -86,7 +101,7 @@ pub fn start_log(settings: &Settings) -> Result<(), String> {
 /// What it will not.
 pub fn check(settings: &Settings) -> Result<(), String> {
     let options = options::Options::read(settings)?;
-    options.traces.iter().chain(&options.metrics).try_for_each(otlp::check)?;
+    options.traces.iter().chain(&options.metrics).try_for_each(reach::check)?;
     log::check(settings)
 }
 

@@ -44,3 +44,16 @@ fn debug_hides_secrets() {
     assert!(shown.contains("warp_api_key") && shown.contains("port"), "{shown}");
     assert!(!shown.contains("planted"), "{shown}");
 }
+
+#[test]
+fn of_a_collectors_address_what_may_hold_a_key_is_not_shown() {
+    for (written, shown) in [
+        ("http://c:4318/v1/traces", "http://c:4318/v1/traces"),
+        ("https://c/v1/traces?api-key=planted", "https://c/v1/traces?(hidden)"),
+        ("https://c/v1/traces#planted?", "https://c/v1/traces?(hidden)"),
+    ] {
+        let settings = variables(&[("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", written)]);
+        assert_eq!(settings.shown(), [("otel_exporter_otlp_traces_endpoint", shown.into())]);
+        assert!(!format!("{settings:?}").contains("planted"));
+    }
+}

@@ -2,6 +2,7 @@
 
 use std::sync::OnceLock;
 
+use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::metrics::{Instrument, PeriodicReader, SdkMeterProvider, Stream};
 use prometheus::{Encoder as _, Registry, TextEncoder};
 
@@ -14,7 +15,7 @@ const MOST_SERIES: usize = 500;
 static REGISTRY: OnceLock<Registry> = OnceLock::new();
 
 /// Has everything counted from now on.
-pub(super) fn start(options: &Options) -> Result<SdkMeterProvider, String> {
+pub(super) fn start(options: &Options, resource: Resource) -> Result<SdkMeterProvider, String> {
     let registry = Registry::new();
     let exporter = opentelemetry_prometheus::exporter()
         .with_registry(registry.clone())
@@ -28,7 +29,7 @@ pub(super) fn start(options: &Options) -> Result<SdkMeterProvider, String> {
         .register(Box::new(prometheus::process_collector::ProcessCollector::for_self()))
         .map_err(|error| error.to_string())?;
     let mut builder = SdkMeterProvider::builder()
-        .with_resource(otlp::resource(options))
+        .with_resource(resource)
         .with_reader(exporter)
         .with_view(|_: &Instrument| Stream::builder().with_cardinality_limit(MOST_SERIES).build().ok());
     if let Some(target) = &options.metrics {

@@ -1,193 +1,163 @@
-//! Exporters: OTLP over gRPC or HTTP, from threads of their own, with a queue that is bounded and drops when it is full.
+//! Exporters by OTLP: spans and metrics as messages, sent from threads of their own, with a queue that is bounded and drops
+//! when it is full.
 
-use std::io::Write as _;
-use std::str::FromStr as _;
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-use http::header::CONTENT_ENCODING;
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
-use opentelemetry::KeyValue;
-use opentelemetry_http::{HttpClient, HttpError};
-use opentelemetry_otlp::{
-    MetricExporter, Protocol as Encoding, SpanExporter, WithExportConfig as _, WithHttpConfig as _,
-    WithTonicConfig as _,
+use opentelemetry_proto::tonic::collector::metrics::v1::{
+    ExportMetricsServiceRequest, ExportMetricsServiceResponse,
 };
+use opentelemetry_proto::tonic::collector::trace::v1::{
+    ExportTraceServiceRequest, ExportTraceServiceResponse,
+};
+use opentelemetry_proto::transform::common::tonic::ResourceAttributesWithSchema;
+use opentelemetry_proto::transform::trace::tonic::group_spans_by_resource_and_scope;
 use opentelemetry_sdk::Resource;
-use opentelemetry_sdk::trace::{BatchConfigBuilder, BatchSpanProcessor, SdkTracerProvider};
-use tokio::runtime::Handle;
-use tonic::metadata::MetadataMap;
+use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
+use opentelemetry_sdk::metrics::Temporality;
+use opentelemetry_sdk::metrics::data::ResourceMetrics;
+use opentelemetry_sdk::metrics::exporter::PushMetricExporter;
+use opentelemetry_sdk::trace::{
+    BatchConfigBuilder, BatchSpanProcessor, SdkTracerProvider, SpanData, SpanExporter, SpanLimits,
+};
+use prost::Message as _;
 
-use super::options::{Options, Protocol, Target};
-use super::sending::{Bounded, Ledger, Timed};
+use super::options::Options;
+use super::sending::{Bounded, Ledger, Sending};
+use super::target::Target;
+use super::transport::Transport;
+use super::voice::{Line, Voice};
+use super::weight;
 
-/// The largest answer of a collector that is read.
-const MOST_ANSWER_BYTES: usize = 1 << 20;
-
-/// Who tells.
-pub(super) fn resource(options: &Options) -> Resource {
-    Resource::builder_empty()
-        .with_attribute(KeyValue::new("service.version", env!("CARGO_PKG_VERSION")))
-        .with_attributes(options.attributes.iter().cloned())
-        .with_service_name(options.service_name.clone())
-        .build()
-}
+const EXPORT_TRACES: &str = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
+const EXPORT_METRICS: &str = "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export";
 
 /// Sends spans to `target`; and the books of it.
-pub(super) fn traces(options: &Options, target: &Target) -> Result<(SdkTracerProvider, Arc<Ledger>), String> {
-    let exporter = match target.protocol {
-        Protocol::Grpc => SpanExporter::builder()
-            .with_tonic()
-            .with_endpoint(&target.url)
-            .with_timeout(target.timeout)
-            .with_metadata(MetadataMap::from_headers(headers(target)?))
-            .build(),
-        Protocol::Http => SpanExporter::builder()
-            .with_http()
-            .with_http_client(Sender::new(target)?)
-            .with_protocol(Encoding::HttpBinary)
-            .with_endpoint(&target.url)
-            .with_timeout(target.timeout)
-            .build(),
-    };
-    let exporter = exporter.map_err(|error| format!("traces cannot be sent: {error}"))?;
+pub(super) fn traces(
+    options: &Options,
+    target: &Target,
+    resource: Resource,
+) -> Result<(SdkTracerProvider, Arc<Ledger>), String> {
     let batches = BatchConfigBuilder::default()
         .with_max_queue_size(options.queue)
         .with_max_export_batch_size(options.batch)
         .with_scheduled_delay(options.delay)
         .build();
     let ledger = Ledger::new(options.queue);
-    let exporter = Timed {
-        inner: exporter,
+    let exporter = Spans {
+        transport: Transport::new(target, EXPORT_TRACES)?,
+        resource: (&resource).into(),
         timeout: options.export_timeout,
         ledger: ledger.clone(),
-        runtime: Handle::current(),
     };
     let processor = BatchSpanProcessor::builder(exporter).with_batch_config(batches).build();
     let provider = SdkTracerProvider::builder()
-        .with_resource(resource(options))
+        .with_resource(resource)
         .with_sampler(options.sampler.clone())
+        // Said, so that no variable of the SDK's own says otherwise.
+        .with_span_limits(SpanLimits::default())
         .with_span_processor(Bounded { inner: processor, ledger: ledger.clone() })
         .build();
     Ok((provider, ledger))
 }
 
 /// Sends metrics to `target`.
-pub(super) fn metrics(target: &Target) -> Result<MetricExporter, String> {
-    let exporter = match target.protocol {
-        Protocol::Grpc => MetricExporter::builder()
-            .with_tonic()
-            .with_endpoint(&target.url)
-            .with_timeout(target.timeout)
-            .with_metadata(MetadataMap::from_headers(headers(target)?))
-            .build(),
-        Protocol::Http => MetricExporter::builder()
-            .with_http()
-            .with_http_client(Sender::new(target)?)
-            .with_protocol(Encoding::HttpBinary)
-            .with_endpoint(&target.url)
-            .with_timeout(target.timeout)
-            .build(),
-    };
-    exporter.map_err(|error| format!("metrics cannot be sent: {error}"))
+pub(super) fn metrics(target: &Target) -> Result<Metrics, String> {
+    let transport = Transport::new(target, EXPORT_METRICS)?;
+    Ok(Metrics { transport, timeout: target.timeout, voice: Mutex::default() })
 }
 
-/// Whether the headers and the file of CAs can be used.
-pub(super) fn check(target: &Target) -> Result<(), String> {
-    headers(target)?;
-    authorities(target).map(drop)
-}
-
-fn headers(target: &Target) -> Result<HeaderMap, String> {
-    let mut headers = HeaderMap::new();
-    for (name, value) in &target.headers {
-        let unusable = || "OTEL_EXPORTER_OTLP_HEADERS: holds what no header can have".to_owned();
-        let name = HeaderName::from_str(name).map_err(|_| unusable())?;
-        let mut value = HeaderValue::from_str(value).map_err(|_| unusable())?;
-        // What is not ASCII cannot be sent everywhere.
-        value.to_str().map_err(|_| unusable())?;
-        value.set_sensitive(true);
-        headers.insert(name, value);
-    }
-    Ok(headers)
-}
-
-/// The CAs that the collector's certificate must come from, if they were named.
-fn authorities(target: &Target) -> Result<Option<Vec<reqwest::Certificate>>, String> {
-    let Some(path) = &target.certificate else { return Ok(None) };
-    let name = "otel_exporter_otlp_certificate (OTEL_EXPORTER_OTLP_CERTIFICATE)";
-    let pem = std::fs::read(path).map_err(|error| format!("{name}: cannot read {path}: {error}"))?;
-    match reqwest::Certificate::from_pem_bundle(&pem) {
-        Ok(found) if !found.is_empty() => Ok(Some(found)),
-        _ => Err(format!("{name}: {path} holds no certificate in PEM")),
-    }
-}
-
-/// Sends over HTTP on the runtime that was there at the start: exporters run on threads that have none.
+/// Sends spans, cut so that nothing is more than a collector takes, and keeps the books.
 #[derive(Debug)]
-struct Sender {
-    client: reqwest::Client,
-    headers: HeaderMap,
-    gzip: bool,
+struct Spans {
+    transport: Transport,
+    resource: ResourceAttributesWithSchema,
+    /// For all parts of a batch.
     timeout: Duration,
-    runtime: Handle,
+    ledger: Arc<Ledger>,
 }
 
-impl Sender {
-    fn new(target: &Target) -> Result<Self, String> {
-        // The first one in the process wins; whoever was earlier chose the same.
-        drop(rustls::crypto::ring::default_provider().install_default());
-        let client = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none());
-        let client = match authorities(target)? {
-            Some(authorities) => client.tls_certs_only(authorities),
-            None => client,
-        };
-        Ok(Self {
-            client: client.build().map_err(|error| error.to_string())?,
-            headers: headers(target)?,
-            gzip: target.gzip,
-            timeout: target.timeout,
-            runtime: Handle::current(),
-        })
+impl SpanExporter for Spans {
+    async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
+        let end = Instant::now() + self.timeout;
+        self.ledger.taken(batch.len());
+        let mut result = Ok(());
+        for (spans, bytes) in weight::parts(batch, weight::MOST_AT_ONCE, weight::of) {
+            let count = spans.len();
+            let sent = self.send(spans, end).await;
+            let error = sent.as_ref().err().map(String::as_str);
+            let rejected = sent.as_ref().copied().unwrap_or_default();
+            self.ledger.ended(&Sending { spans: count, bytes, rejected, error }, Instant::now());
+            let failed = match sent {
+                Ok(0) => continue,
+                Ok(rejected) => format!("the collector rejects {rejected} spans"),
+                Err(error) => error,
+            };
+            result = Err(OTelSdkError::InternalFailure(failed));
+        }
+        result
+    }
+
+    fn set_resource(&mut self, resource: &Resource) {
+        self.resource = resource.into();
     }
 }
 
-/// Sent smaller.
-fn smaller(request: &mut Request<Bytes>) -> std::io::Result<()> {
-    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-    encoder.write_all(request.body())?;
-    *request.body_mut() = encoder.finish()?.into();
-    request.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
-    Ok(())
+impl Spans {
+    /// How many of them the collector does not want.
+    async fn send(&self, spans: Vec<SpanData>, end: Instant) -> Result<usize, String> {
+        let resource_spans = group_spans_by_resource_and_scope(spans, &self.resource);
+        let message = ExportTraceServiceRequest { resource_spans }.encode_to_vec();
+        let answer = self.transport.send(message, end.into()).await?;
+        // What cannot be read is no rejection.
+        let answer = ExportTraceServiceResponse::decode(answer).unwrap_or_default().partial_success;
+        let rejected = answer.map_or(0, |partial| partial.rejected_spans);
+        Ok(usize::try_from(rejected).unwrap_or_default())
+    }
 }
 
-#[tonic::async_trait]
-impl HttpClient for Sender {
-    async fn send_bytes(&self, mut request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
-        if self.gzip {
-            smaller(&mut request)?;
+/// Sends metrics.
+#[derive(Debug)]
+pub(super) struct Metrics {
+    transport: Transport,
+    timeout: Duration,
+    voice: Mutex<Voice>,
+}
+
+impl PushMetricExporter for Metrics {
+    async fn export(&self, metrics: &ResourceMetrics) -> OTelSdkResult {
+        let sent = self.send(metrics).await;
+        let line =
+            self.voice.lock().unwrap_or_else(PoisonError::into_inner).hear(sent.is_err(), 0, Instant::now());
+        match (line, &sent) {
+            (Some(Line::Badly), Err(error)) => tracing::warn!(error, "metrics cannot be sent"),
+            (Some(Line::Well), _) => tracing::info!("metrics are sent again"),
+            _ => {}
         }
-        request.headers_mut().extend(self.headers.clone());
-        let mut request = reqwest::Request::try_from(request)?;
-        // From the connection to the end of the answer: without it one that never answers would be waited for.
-        *request.timeout_mut() = Some(self.timeout);
-        let client = self.client.clone();
-        let sent = self.runtime.spawn(async move {
-            let mut response = client.execute(request).await.map_err(reqwest::Error::without_url)?;
-            let mut answer = Response::builder().status(response.status());
-            if let Some(headers) = answer.headers_mut() {
-                headers.extend(std::mem::take(response.headers_mut()));
-            }
-            let mut body = Vec::new();
-            while let Some(chunk) = response.chunk().await.map_err(reqwest::Error::without_url)? {
-                if body.len() + chunk.len() > MOST_ANSWER_BYTES {
-                    return Err("the collector's answer is too large".into());
-                }
-                body.extend_from_slice(&chunk);
-            }
-            Ok::<_, HttpError>(answer.body(Bytes::from(body))?)
-        });
-        sent.await?
+        sent.map_err(OTelSdkError::InternalFailure)
+    }
+
+    fn force_flush(&self) -> OTelSdkResult {
+        Ok(())
+    }
+
+    fn shutdown_with_timeout(&self, _: Duration) -> OTelSdkResult {
+        Ok(())
+    }
+
+    fn temporality(&self) -> Temporality {
+        Temporality::Cumulative
+    }
+}
+
+impl Metrics {
+    async fn send(&self, metrics: &ResourceMetrics) -> Result<(), String> {
+        let message = ExportMetricsServiceRequest::from(metrics).encode_to_vec();
+        let answer = self.transport.send(message, (Instant::now() + self.timeout).into()).await?;
+        let answer = ExportMetricsServiceResponse::decode(answer).unwrap_or_default().partial_success;
+        match answer.map_or(0, |partial| partial.rejected_data_points) {
+            ..=0 => Ok(()),
+            rejected => Err(format!("the collector rejects {rejected} data points")),
+        }
     }
 }

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use axum::body::Bytes;
-use axum::extract::State;
+use axum::extract::{DefaultBodyLimit, State};
 use axum::http::header::CONTENT_ENCODING;
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::post;
@@ -22,14 +22,15 @@ use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{
     TraceService, TraceServiceServer,
 };
 use opentelemetry_proto::tonic::collector::trace::v1::{
-    ExportTraceServiceRequest, ExportTraceServiceResponse,
+    ExportTracePartialSuccess, ExportTraceServiceRequest, ExportTraceServiceResponse,
 };
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
-use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
+use opentelemetry_proto::tonic::common::v1::{AnyValue, InstrumentationScope, KeyValue};
 use opentelemetry_proto::tonic::metrics::v1::ResourceMetrics;
 use opentelemetry_proto::tonic::trace::v1::Span;
 use prost::Message as _;
 use tokio_util::sync::CancellationToken;
+use tonic::codec::CompressionEncoding;
 use tonic::{Request, Response, Status};
 use warp2api_rpc::listener::Listener;
 use warp2api_rpc::serve::{ServeConfig, Shutdown, serve};
@@ -53,7 +54,20 @@ pub(crate) enum Manner {
     Refuses(u16),
     /// It takes connections and never answers.
     Sleeps,
+    /// It takes what comes, but for so many spans of each request.
+    Rejects(i64),
 }
+
+impl Manner {
+    fn partial_success(self) -> Option<ExportTracePartialSuccess> {
+        let Self::Rejects(rejected_spans) = self else { return None };
+        // Nobody may repeat what a collector says.
+        Some(ExportTracePartialSuccess { rejected_spans, error_message: "planted".to_owned() })
+    }
+}
+
+/// The most bytes of a request, as collectors have it.
+pub(crate) const MOST_BYTES: usize = 4 << 20;
 
 /// What came, and how the collector behaves.
 #[derive(Clone)]
@@ -64,24 +78,30 @@ struct Books {
     /// Spans, each with the service it is of.
     spans: Vec<(String, Span)>,
     metrics: Vec<ExportMetricsServiceRequest>,
-    /// The heads of requests over HTTP.
+    /// Whose spans came, and what made them.
+    sources: Vec<(Vec<KeyValue>, InstrumentationScope)>,
+    /// The heads of requests.
     heads: Vec<HeaderMap>,
 }
 
 impl Received {
     fn new(manner: Manner) -> Self {
-        let books = Books { manner, spans: Vec::new(), metrics: Vec::new(), heads: Vec::new() };
+        let (spans, metrics, sources, heads) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let books = Books { manner, spans, metrics, sources, heads };
         Self(Arc::new(Mutex::new(books)))
     }
 
     fn routes(&self) -> axum::Router {
-        let grpc = tonic::service::Routes::new(TraceServiceServer::new(self.clone()))
-            .add_service(MetricsServiceServer::new(self.clone()))
+        let traces = TraceServiceServer::new(self.clone()).max_decoding_message_size(MOST_BYTES);
+        let metrics = MetricsServiceServer::new(self.clone()).max_decoding_message_size(MOST_BYTES);
+        let grpc = tonic::service::Routes::new(traces.accept_compressed(CompressionEncoding::Gzip))
+            .add_service(metrics.accept_compressed(CompressionEncoding::Gzip))
             .prepare()
             .into_axum_router();
         let http = axum::Router::new()
             .route("/v1/traces", post(over_http))
             .route("/v1/metrics", post(metrics_over_http))
+            .layer(DefaultBodyLimit::max(MOST_BYTES))
             .with_state(self.clone());
         http.merge(grpc)
     }
@@ -94,20 +114,26 @@ impl Received {
         for of_service in request.resource_spans {
             let resource = of_service.resource.unwrap_or_default();
             let service = attribute(&resource.attributes, "service.name");
-            let spans = of_service.scope_spans.into_iter().flat_map(|scope| scope.spans);
-            self.books().spans.extend(spans.map(|span| (service.clone(), span)));
+            for of_scope in of_service.scope_spans {
+                let spans = of_scope.spans.into_iter().map(|span| (service.clone(), span));
+                let mut books = self.books();
+                books.spans.extend(spans);
+                books.sources.push((resource.attributes.clone(), of_scope.scope.unwrap_or_default()));
+            }
         }
     }
 
     /// Takes note of a request, and behaves.
-    async fn behave(&self, head: HeaderMap) -> Result<(), u16> {
+    async fn behave(&self, head: HeaderMap) -> Result<ExportTraceServiceResponse, u16> {
         let manner = {
             let mut books = self.books();
             books.heads.push(head);
             books.manner
         };
         match manner {
-            Manner::Takes => Ok(()),
+            Manner::Takes | Manner::Rejects(_) => {
+                Ok(ExportTraceServiceResponse { partial_success: manner.partial_success() })
+            }
             Manner::Refuses(status) => Err(status),
             Manner::Sleeps => std::future::pending().await,
         }
@@ -121,9 +147,9 @@ impl TraceService for Received {
         request: Request<ExportTraceServiceRequest>,
     ) -> Result<Response<ExportTraceServiceResponse>, Status> {
         let head = request.metadata().clone().into_headers();
-        self.behave(head).await.map_err(|_| Status::unavailable("not now"))?;
+        let answer = self.behave(head).await.map_err(|_| Status::unavailable("planted"))?;
         self.take(request.into_inner());
-        Ok(Response::new(ExportTraceServiceResponse::default()))
+        Ok(Response::new(answer))
     }
 }
 
@@ -133,6 +159,7 @@ impl MetricsService for Received {
         &self,
         request: Request<ExportMetricsServiceRequest>,
     ) -> Result<Response<ExportMetricsServiceResponse>, Status> {
+        self.books().heads.push(request.metadata().clone().into_headers());
         self.books().metrics.push(request.into_inner());
         Ok(Response::new(ExportMetricsServiceResponse::default()))
     }
@@ -155,13 +182,14 @@ async fn over_http(
     body: Bytes,
 ) -> Result<Vec<u8>, StatusCode> {
     let body = read(&head, body);
-    received.behave(head).await.map_err(|status| StatusCode::from_u16(status).unwrap())?;
+    let answer = received.behave(head).await.map_err(|status| StatusCode::from_u16(status).unwrap())?;
     received.take(ExportTraceServiceRequest::decode(body).unwrap());
-    Ok(ExportTraceServiceResponse::default().encode_to_vec())
+    Ok(answer.encode_to_vec())
 }
 
 async fn metrics_over_http(State(received): State<Received>, head: HeaderMap, body: Bytes) -> Vec<u8> {
     let metrics = ExportMetricsServiceRequest::decode(read(&head, body)).unwrap();
+    received.books().heads.push(head);
     received.books().metrics.push(metrics);
     ExportMetricsServiceResponse::default().encode_to_vec()
 }
@@ -179,14 +207,16 @@ impl Collector {
         Self::serving(received, url, async move { axum::serve(listener, routes).await.unwrap() })
     }
 
-    /// One behind TLS; its certificate is its own CA, `ca.pem` in that folder.
-    pub(crate) async fn secured(folder: &Path) -> Self {
+    /// One behind TLS; its certificate is its own CA, `ca.pem` in that folder, with `key.pem`. Clients may have to show one
+    /// of that CA.
+    pub(crate) async fn secured(folder: &Path, asks: bool) -> Self {
         let received = Received::new(Manner::Takes);
         let signed = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
         let (cert, key) = (folder.join("ca.pem"), folder.join("key.pem"));
         std::fs::write(&cert, signed.cert.pem()).unwrap();
         std::fs::write(&key, signed.signing_key.serialize_pem()).unwrap();
-        let files = TlsFiles { cert: Some(cert), key: Some(key), ca: None, own: None };
+        let ca = asks.then(|| cert.clone());
+        let files = TlsFiles { cert: Some(cert), key: Some(key), ca, own: None };
         let tls = Some(ServerTls::server(files).unwrap());
         let listener = Listener::bind(&"127.0.0.1:0".parse().unwrap(), "the test").await.unwrap();
         let url = format!("https://{}", listener.local_address().unwrap());
@@ -224,6 +254,18 @@ impl Collector {
     /// Whether a request came with such a header.
     pub(crate) fn saw(&self, name: &str, value: &str) -> bool {
         self.received.books().heads.iter().any(|head| head.get(name).is_some_and(|found| found == value))
+    }
+
+    /// The values of a header, of every request that had it.
+    pub(crate) fn values(&self, name: &str) -> Vec<String> {
+        let books = self.received.books();
+        let values = books.heads.iter().flat_map(|head| head.get_all(name));
+        values.map(|value| value.to_str().unwrap().to_owned()).collect()
+    }
+
+    /// Whose spans came, and what made them.
+    pub(crate) fn sources(&self) -> Vec<(Vec<KeyValue>, InstrumentationScope)> {
+        self.received.books().sources.clone()
     }
 
     /// Every span that came, of every trace.

@@ -1,14 +1,14 @@
-//! How spans leave: at the end of the process, past a collector that is away, slow or unwilling, with the headers and the
-//! compression that were asked for. Requests never notice.
+//! How spans leave: at the end of the process, in parts that a collector takes, past one that is away, slow or unwilling,
+//! compressed if that was asked for. Requests never notice.
 
 use std::io::{Read as _, Write as _};
 
-use crate::collector::{Collector, Manner, attribute};
+use crate::collector::{Collector, MOST_BYTES, Manner};
 use crate::pool_client::until;
-use crate::program::{Ended, PATIENCE, Program, run};
+use crate::program::{Ended, PATIENCE, Program, http};
 
 /// A house in one process that sends its traces to `url`.
-fn traced(url: &str, more: &[(&str, &str)]) -> Program {
+pub(crate) fn traced(url: &str, more: &[(&str, &str)]) -> Program {
     let mut settings = vec![
         ("W2A_UPSTREAM", "embedded"),
         ("OTEL_EXPORTER_OTLP_ENDPOINT", url),
@@ -19,7 +19,7 @@ fn traced(url: &str, more: &[(&str, &str)]) -> Program {
     Program::start(&[], &settings)
 }
 
-fn stopped(program: Program) -> Ended {
+pub(crate) fn stopped(program: Program) -> Ended {
     program.signal("TERM");
     let ended = program.ended();
     assert!(ended.status.success(), "{ended:?}");
@@ -115,82 +115,86 @@ async fn a_collector_that_is_away_slow_or_unwilling_costs_spans_and_nothing_else
 async fn spans_are_sent_again_when_the_collector_is_back_and_smaller_if_asked() {
     let collector = Collector::that(Manner::Refuses(401)).await;
     let settings = [("OTEL_BSP_SCHEDULE_DELAY", "20"), ("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip")];
-    let program = traced(&collector.url, &settings);
-    assert!(program.chat("say exactly: fine").starts_with("HTTP/1.1 200 "));
-    until("the collector refuses", || collector.requests() > 0).await;
-    assert!(collector.all().is_empty());
-
-    collector.turns(Manner::Takes);
-    until("something comes", || {
-        assert!(program.chat("say exactly: fine").starts_with("HTTP/1.1 200 "));
-        !collector.all().is_empty()
-    })
-    .await;
-
-    assert!(collector.saw("content-encoding", "gzip"));
-    stopped(program);
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_said_of_the_process_goes_along_and_switched_off_means_nothing_is_sent() {
-    let collector = Collector::start().await;
-    let attributes = ("OTEL_RESOURCE_ATTRIBUTES", "service.name=mine,deployment.environment.name=test");
-    for (disabled, expected) in [("true", 0), ("false", 1)] {
-        let program = traced(&collector.url, &[("OTEL_SDK_DISABLED", disabled), attributes]);
-        assert!(program.chat("say exactly: fine").starts_with("HTTP/1.1 200 "));
-        stopped(program);
-        assert_eq!(collector.requests().min(1), expected, "disabled: {disabled}");
-    }
-    assert!(collector.all().iter().all(|(service, _)| service == "mine"));
-    let roots = collector.all().into_iter().filter(|(_, span)| span.parent_span_id.is_empty());
-    let routes: Vec<_> = roots.map(|(_, span)| attribute(&span.attributes, "http.route")).collect();
-    assert_eq!(routes, ["/v1/chat/completions"]);
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_collector_behind_tls_is_believed_if_its_ca_was_named() {
-    let folder = tempfile::tempdir().unwrap();
-    let collector = Collector::secured(folder.path()).await;
-    let authority = folder.path().join("ca.pem");
-    for (settings, comes) in
-        [(vec![], false), (vec![("OTEL_EXPORTER_OTLP_CERTIFICATE", authority.to_str().unwrap())], true)]
-    {
+    for (protocol, header) in [("http/protobuf", "content-encoding"), ("grpc", "grpc-encoding")] {
+        collector.turns(Manner::Refuses(401));
+        let (asked, came) = (collector.requests(), collector.all().len());
+        let settings = [&settings[..], &[("OTEL_EXPORTER_OTLP_PROTOCOL", protocol)]].concat();
         let program = traced(&collector.url, &settings);
         assert!(program.chat("say exactly: fine").starts_with("HTTP/1.1 200 "));
+        until("the collector refuses", || collector.requests() > asked).await;
+        assert_eq!(collector.all().len(), came);
+
+        collector.turns(Manner::Takes);
+        until("something comes", || {
+            assert!(program.chat("say exactly: fine").starts_with("HTTP/1.1 200 "));
+            collector.all().len() > came
+        })
+        .await;
+
+        assert!(collector.saw(header, "gzip"), "{protocol}");
         let ended = stopped(program);
-        assert_eq!(!collector.all().is_empty(), comes, "{}", ended.stderr);
-        assert_eq!(ended.stderr.contains("traces cannot be sent"), !comes, "{}", ended.stderr);
+        assert!(!ended.output().contains("planted"), "{}", ended.stderr);
     }
 }
 
-#[test]
-fn variables_of_opentelemetry_that_mean_nothing_here_are_named() {
-    let ended = run(&["config", "--check"], &[("OTEL_LOGS_EXPORTER", "otlp"), ("OTEL_SERVICE_NAME", "mine")]);
-    assert!(ended.status.success(), "{ended:?}");
-    assert!(ended.stderr.contains("OTEL_LOGS_EXPORTER is in the environment and no setting"), "{ended:?}");
-    assert!(!ended.stderr.contains("OTEL_SERVICE_NAME"), "{ended:?}");
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn long_conversations_are_sent_in_parts_that_a_collector_takes() {
+    const CHATS: usize = 80;
+    for protocol in ["http/protobuf", "grpc"] {
+        let collector = Collector::start().await;
+        let settings = [
+            ("OTEL_EXPORTER_OTLP_PROTOCOL", protocol),
+            // All at the end, and all at once.
+            ("OTEL_BSP_SCHEDULE_DELAY", "3600000"),
+            ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "2048"),
+            ("OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT", "true"),
+        ];
+        let program = traced(&collector.url, &settings);
+        // With each turn, as much as is told of instructions and of questions at most.
+        let long = "some word ".repeat(4000);
+        let body = serde_json::json!({"model": "auto", "messages": [
+            {"role": "system", "content": long},
+            {"role": "user", "content": long},
+            {"role": "assistant", "content": "fine"},
+            {"role": "user", "content": "say exactly: fine"},
+        ]});
+        for _ in 0..CHATS {
+            let asked = http().post(format!("http://{}/v1/chat/completions", program.edge()));
+            let asked = asked.header("content-type", "application/json").body(body.to_string());
+            assert_eq!(asked.send().await.unwrap().status(), 200);
+        }
+        let ended = stopped(program);
+
+        let spans = collector.all();
+        let ids: std::collections::BTreeSet<_> = spans.iter().map(|(_, span)| &span.span_id).collect();
+        let turns = spans.iter().filter(|(_, span)| span.name.starts_with("chat "));
+        assert_eq!(turns.count(), CHATS, "{protocol}: {}", ended.stderr);
+        for (_, span) in &spans {
+            assert!(span.parent_span_id.is_empty() || ids.contains(&span.parent_span_id), "{protocol}");
+        }
+        // That they are in traces at all.
+        assert_eq!(ended.stderr.matches(" WARN ").count(), 1, "{protocol}: {}", ended.stderr);
+        let bytes: usize = spans.iter().map(|(_, span)| prost::Message::encoded_len(span)).sum();
+        assert!(bytes > MOST_BYTES, "{bytes} bytes are no long conversations");
+    }
 }
 
-#[test]
-fn settings_that_cannot_be_met_are_refused_by_name() {
-    const ENDPOINT: (&str, &str) = ("OTEL_EXPORTER_OTLP_ENDPOINT", "https://collector.test");
-    for (settings, words) in [
-        (vec![("OTEL_EXPORTER_OTLP_CERTIFICATE", "/nowhere/ca.pem")], "OTEL_EXPORTER_OTLP_CERTIFICATE"),
-        (vec![("OTEL_EXPORTER_OTLP_CERTIFICATE", "/dev/null")], "holds no certificate"),
-        (vec![("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")], "OTEL_EXPORTER_OTLP_PROTOCOL"),
-        (vec![("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json")], "none of `grpc`"),
-        (vec![("OTEL_EXPORTER_OTLP_COMPRESSION", "zstd")], "OTEL_EXPORTER_OTLP_COMPRESSION"),
-        (vec![("OTEL_EXPORTER_OTLP_HEADERS", "a=planted\nb")], "OTEL_EXPORTER_OTLP_HEADERS"),
-        (vec![("OTEL_EXPORTER_OTLP_HEADERS", "planted")], "OTEL_EXPORTER_OTLP_HEADERS"),
-        (vec![("OTEL_TRACES_SAMPLER", "jaeger_remote")], "OTEL_TRACES_SAMPLER"),
-        (
-            vec![("OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT", "EVENT_ONLY")],
-            "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT",
-        ),
-    ] {
-        let settings: Vec<_> = settings.into_iter().chain([ENDPOINT]).collect();
-        let ended = run(&["config", "--check"], &settings);
-        assert_eq!(ended.status.code(), Some(64), "{settings:?}: {ended:?}");
-        assert!(ended.stderr.contains(words) && !ended.output().contains("planted"), "{ended:?}");
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn spans_that_a_collector_rejects_were_not_sent() {
+    for protocol in ["http/protobuf", "grpc"] {
+        let collector = Collector::that(Manner::Rejects(3)).await;
+        let settings = [("OTEL_EXPORTER_OTLP_PROTOCOL", protocol), ("OTEL_BSP_SCHEDULE_DELAY", "10")];
+        let program = traced(&collector.url, &settings);
+        assert!(program.chat("say exactly: fine").starts_with("HTTP/1.1 200 "));
+        until("it is counted", || {
+            let exported = numbers(&program, "otel_sdk_exporter_span_exported_total");
+            exported.iter().any(|(labels, spans)| labels.contains("not_sent") && *spans >= 3.0)
+        })
+        .await;
+
+        let ended = stopped(program);
+
+        assert!(ended.stderr.contains("rejects others"), "{protocol}: {}", ended.stderr);
+        assert!(!ended.output().contains("planted"), "{protocol}: {}", ended.stderr);
     }
 }

@@ -9,6 +9,7 @@ mod doctor;
 mod embedded;
 #[cfg(unix)]
 mod export;
+mod export_settings;
 mod keys;
 #[cfg(unix)]
 mod kills;

@@ -30,6 +30,8 @@ pub(crate) const KEYS: &[(&str, &str)] = &[
     ("HTTP_PROXY", "http://user:planted-proxy-password@127.0.0.1:9"),
     ("HTTPS_PROXY", "http://user:planted-proxy-password@127.0.0.1:9"),
     ("OTEL_EXPORTER_OTLP_HEADERS", "authorization=Bearer planted-collector-key"),
+    ("OTEL_EXPORTER_OTLP_TRACES_HEADERS", "authorization=Bearer planted-key-for-traces"),
+    ("OTEL_EXPORTER_OTLP_METRICS_HEADERS", "authorization=Bearer planted-key-for-metrics"),
 ];
 /// Keys of callers, in the config file, and those that are tried in vain.
 pub(crate) const CLIENT_KEY: &str = "planted-client-key";

@@ -117,3 +117,24 @@ async fn the_callers_context_goes_through_every_service_and_no_further() {
         assert!(!sent.contains(ours), "the upstream is told {ours}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_callers_context_is_gone_on_with_unless_the_operator_wants_otherwise() {
+    for (propagators, goes_on) in [("baggage,tracecontext", true), ("baggage", false), ("none", false)] {
+        let collector = Collector::start().await;
+        let settings = [
+            ("W2A_UPSTREAM", "embedded"),
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", &collector.url),
+            ("OTEL_METRICS_EXPORTER", "none"),
+            ("OTEL_PROPAGATORS", propagators),
+        ];
+        let program = Program::start(&[], &settings);
+        let answered = chat(program.edge(), &[("traceparent", &parent("01"))]).await;
+        program.signal("TERM");
+        assert!(program.ended().status.success());
+
+        assert_eq!(&answered[3..35] == TRACE, goes_on, "{propagators}");
+        let of_the_caller = collector.all().iter().any(|(_, span)| hex(&span.trace_id) == TRACE);
+        assert_eq!(of_the_caller, goes_on, "{propagators}");
+    }
+}

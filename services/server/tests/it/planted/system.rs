@@ -34,6 +34,8 @@ pub(crate) async fn run(more: &[(&str, &str)]) -> Told {
     let config = folder.path().join("w2a.toml");
     let write = |text: &str| std::fs::write(&config, text).unwrap();
     write(&format!("api_token = \"app={CLIENT_KEY}\"\n"));
+    // As some vendors want it.
+    let with_a_key = format!("{}/v1/traces?api-key=planted-address-key", collector.url);
     let mut settings = vec![
         ("W2A_CONFIG", config.to_str().unwrap()),
         ("W2A_DATA_DIR", data.path().to_str().unwrap()),
@@ -42,6 +44,7 @@ pub(crate) async fn run(more: &[(&str, &str)]) -> Told {
         ("W2A_LOG", "trace"),
         ("W2A_DRAIN_TIMEOUT", "1"),
         ("OTEL_EXPORTER_OTLP_ENDPOINT", &collector.url),
+        ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", &with_a_key),
         ("OTEL_TRACES_SAMPLER", "always_on"),
         ("OTEL_BSP_SCHEDULE_DELAY", "50"),
         ("OTEL_BSP_MAX_QUEUE_SIZE", "65536"),
