@@ -1,6 +1,6 @@
 //! This executable once more, as a part in a process of its own.
 //!
-//! A child says `ready ADDRESS` or `failed REASON` on its first line, and ends when its standard input does: when we
+//! A child says `ready ADDRESS`, perhaps with a second one for its metrics, or `failed REASON` on its first line, and ends when its standard input does: when we
 //! drop it, and when we die.
 
 use std::io::{BufRead as _, BufReader};
@@ -19,6 +19,8 @@ pub(crate) struct Running {
     child: Child,
     /// Where it listens.
     pub(crate) address: String,
+    /// Where it says what it counts, if it does.
+    pub(crate) metrics: Option<String>,
 }
 
 impl Running {
@@ -34,7 +36,7 @@ impl Running {
             .spawn()
             .with_context(|| format!("cannot start {kind}"))?;
         // From here on dropping it ends it, whatever it says.
-        let mut running = Self { child, address: String::new() };
+        let mut running = Self { child, address: String::new(), metrics: None };
         let output = running.child.stdout.take().context("its output is ours")?;
         let (sender, receiver) = mpsc::sync_channel(1);
         std::thread::spawn(move || {
@@ -46,10 +48,12 @@ impl Running {
         let line = receiver
             .recv_timeout(START_TIME)
             .with_context(|| format!("{kind} did not say that it is ready"))??;
-        match line.trim_end().split_once(' ') {
-            Some(("ready", address)) => running.address = address.to_owned(),
+        let mut words = line.split_whitespace();
+        match (words.next(), words.next()) {
+            (Some("ready"), Some(address)) => address.clone_into(&mut running.address),
             _ => bail!("{kind} did not start: {line}"),
         }
+        running.metrics = words.next().map(str::to_owned);
         Ok(running)
     }
 

@@ -66,9 +66,12 @@ async fn house(kind: PartKind, part: Part) -> anyhow::Result<String> {
         max_in_flight: Some("10000".to_owned()),
         database_url: Some("memory:".to_owned()),
         otel_metrics_exporter: part.otlp.as_ref().map(|_| "none".to_owned()),
+        metrics_addr: part.otlp.as_ref().map(|_| "127.0.0.1:0".to_owned()),
         otel_exporter_otlp_endpoint: part.otlp,
         otel_traces_sampler: Some("always_on".to_owned()),
-        // What is dropped would cost nothing.
+        // So that what is sent of a round is sent within it: CPU is read at its beginning and at its end.
+        otel_bsp_schedule_delay: Some("100".to_owned()),
+        // What is dropped would cost nothing; if there is no room all the same, the measurement is void.
         otel_bsp_max_queue_size: Some("65536".to_owned()),
         ..Settings::default()
     };
@@ -76,7 +79,8 @@ async fn house(kind: PartKind, part: Part) -> anyhow::Result<String> {
     let app = App::build(Config::resolve(role, settings)?).await?;
     let addresses = app.addresses()?;
     let address = addresses.edge.or(addresses.grpc).or(addresses.upstream).context("it listens nowhere")?;
+    let metrics = addresses.metrics.map(|metrics| format!(" {metrics}")).unwrap_or_default();
     // Nobody drains it: it ends with the process.
     std::mem::forget(app.spawn());
-    Ok(address.to_string())
+    Ok(format!("{address}{metrics}"))
 }

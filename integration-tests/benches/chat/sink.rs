@@ -46,31 +46,45 @@ async fn take(State(count): State<Count>, request: Request) -> StatusCode {
     StatusCode::OK
 }
 
-/// Waits until something came from each subject that sends traces.
+/// Waits until something came from each subject that sends traces, and looks whether that is all of them.
 ///
 /// # Errors
-/// When nothing comes: then nothing was measured.
+/// When nothing comes, or not all: then it was not measured what sending costs.
 pub(crate) async fn check(subjects: &[Subject]) -> anyhow::Result<()> {
-    for collector in subjects.iter().filter_map(|subject| subject.collector) {
+    for (collector, metrics) in subjects.iter().filter_map(|subject| subject.collector) {
         let end = Instant::now() + PATIENCE;
-        while count(collector).await? == 0 {
+        while ask(collector, "/count").await?.parse::<u64>().context("not a number")? == 0 {
             if Instant::now() > end {
                 bail!("no trace came");
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
+        let missing = missing(&ask(metrics, "/metrics").await?);
+        if missing > 0.0 {
+            bail!("{missing} spans were dropped or not taken");
+        }
     }
     Ok(())
 }
 
-/// How many bytes came.
-async fn count(collector: SocketAddr) -> anyhow::Result<u64> {
-    let socket = tokio::net::TcpStream::connect(collector).await?;
+/// How many spans ended and did not come, by what `/metrics` says.
+fn missing(metrics: &str) -> f64 {
+    let of_spans = |line: &&str| {
+        ["otel_sdk_processor_span_processed_total{", "otel_sdk_exporter_span_exported_total{"]
+            .iter()
+            .any(|name| line.starts_with(name))
+    };
+    let failed = metrics.lines().filter(of_spans).filter(|line| line.contains("error_type="));
+    failed.filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok()).sum()
+}
+
+async fn ask(address: SocketAddr, path: &str) -> anyhow::Result<String> {
+    let socket = tokio::net::TcpStream::connect(address).await?;
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(socket)).await?;
     let mut driver = tokio::task::JoinSet::new();
     driver.spawn(async move { drop(connection.await) });
-    let request = http::Request::get("/count").header(http::header::HOST, "sink");
+    let request = http::Request::get(path).header(http::header::HOST, "bench");
     let answer = sender.send_request(request.body(Empty::<bytes::Bytes>::new())?).await?;
     let body = answer.into_body().collect().await?.to_bytes();
-    std::str::from_utf8(&body)?.parse().context("not a number")
+    Ok(String::from_utf8(body.to_vec())?)
 }

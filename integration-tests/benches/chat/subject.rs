@@ -29,8 +29,8 @@ pub(crate) struct Subject {
     pub(crate) name: &'static str,
     /// Where it takes chats.
     pub(crate) edge: SocketAddr,
-    /// Where it sends its traces, if it does.
-    pub(crate) collector: Option<SocketAddr>,
+    /// Where it sends its traces, if it does, and where it says what became of them.
+    pub(crate) collector: Option<(SocketAddr, SocketAddr)>,
     /// The processes a chat goes through.
     parts: Vec<Running>,
     /// Processes that belong to it but see no chat.
@@ -56,8 +56,9 @@ impl Street {
                     let otlp = format!("http://{}", sink.address);
                     let all = Running::start("all", &["--upstream", &url, "--otlp", &otlp])?;
                     let collector = sink.address.parse().context("not an address")?;
+                    let metrics = all.metrics.as_deref().context("it counts nothing")?.parse()?;
                     let traced = Subject::new(TRACED, vec![all], vec![sink])?;
-                    Subject { collector: Some(collector), ..traced }
+                    Subject { collector: Some((collector, metrics)), ..traced }
                 }
                 #[cfg(unix)]
                 Topology::Unix => split("unix sockets", &url, |part| {

@@ -71,7 +71,7 @@ pub(crate) fn text(results: &[Measured]) -> String {
     });
     let ratios: String = ratios.collect();
     if !ratios.is_empty() {
-        text.push_str(&format!("\n{ratios}"));
+        text.push_str(&format!("\n{ratios}Spans are sent every 100 ms, within the rounds.\n"));
     }
     text.push_str(NOTES);
     text
