@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use tonic::metadata::MetadataMap;
 
 use crate::propagation::propagated;
+use crate::trace::w3c::{self, BAGGAGE, TRACEPARENT, TRACESTATE};
 
 /// The header with a call's timeout, as the gRPC protocol defines it.
 pub const GRPC_TIMEOUT: &str = "grpc-timeout";
@@ -17,19 +18,12 @@ pub const GRPC_TIMEOUT: &str = "grpc-timeout";
 pub static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// The metadata with the id of the credential that a chat runs on: no secret, for logs.
 pub const CREDENTIAL: &str = "x-warp2api-credential";
-/// The headers of W3C Trace Context and Baggage.
-static TRACE_HEADERS: [HeaderName; 3] = [
-    HeaderName::from_static("traceparent"),
-    HeaderName::from_static("tracestate"),
-    HeaderName::from_static("baggage"),
-];
-
 /// The deadline, the trace context and the request id of a call.
 #[derive(Debug, Clone, Default)]
 pub struct CallContext {
     /// When the caller stops waiting. `None` means never.
     pub deadline: Option<Instant>,
-    /// `x-request-id` and the trace headers, as they came.
+    /// `x-request-id`, and the trace headers as far as the standards allow them; each once.
     headers: HeaderMap,
 }
 
@@ -38,12 +32,17 @@ impl CallContext {
     pub fn from_headers(headers: &HeaderMap, now: Instant) -> Self {
         let timeout = headers.get(GRPC_TIMEOUT).and_then(|value| parse_timeout(value.to_str().ok()?));
         let passed = propagated();
-        let [parent, state, baggage] = &TRACE_HEADERS;
-        let trace = [parent, state].into_iter().filter(|_| passed.trace_context);
-        let kept = trace.chain(passed.baggage.then_some(baggage)).chain([&REQUEST_ID]);
+        let parent = w3c::traceparent(headers).filter(|_| passed.trace_context);
+        let kept = [
+            (&TRACEPARENT, parent.cloned()),
+            // It says something of a parent, and nothing without one.
+            (&TRACESTATE, parent.and_then(|_| w3c::tracestate(headers))),
+            (&BAGGAGE, w3c::baggage(headers).filter(|_| passed.baggage)),
+            (&REQUEST_ID, headers.get(&REQUEST_ID).cloned()),
+        ];
         Self {
             deadline: timeout.and_then(|timeout| now.checked_add(timeout)),
-            headers: kept.filter_map(|name| Some((name.clone(), headers.get(name)?.clone()))).collect(),
+            headers: kept.into_iter().filter_map(|(name, value)| Some((name.clone(), value?))).collect(),
         }
     }
 
@@ -76,8 +75,7 @@ impl CallContext {
 
     /// The trace id of the call, 32 hexadecimal digits, if there is one.
     pub fn trace_id(&self) -> Option<&str> {
-        let id = self.headers.get(&TRACE_HEADERS[0])?.to_str().ok()?.split('-').nth(1)?;
-        (id.len() == 32 && id.bytes().all(|b| b.is_ascii_hexdigit())).then_some(id)
+        w3c::trace_id(self.headers.get(&TRACEPARENT)?)
     }
 
     /// How long until the deadline; zero once it has passed.
@@ -120,6 +118,8 @@ pub fn parse_timeout(value: &str) -> Option<Duration> {
 mod tests {
     use super::*;
 
+    const PARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+
     #[test]
     fn timeouts_are_read_as_the_protocol_defines_them() {
         for (text, expected) in [
@@ -141,7 +141,7 @@ mod tests {
     async fn an_onward_call_gets_what_is_left_of_the_deadline() {
         let mut headers = HeaderMap::new();
         headers.insert(GRPC_TIMEOUT, HeaderValue::from_static("2S"));
-        headers.insert("traceparent", HeaderValue::from_static("00-1-2-01"));
+        headers.insert(&TRACEPARENT, HeaderValue::from_static(PARENT));
         headers.insert("authorization", HeaderValue::from_static("Bearer planted"));
         let context = CallContext::from_headers(&headers, Instant::now());
 
@@ -153,7 +153,37 @@ mod tests {
             parse_timeout(metadata.get(GRPC_TIMEOUT).unwrap().to_str().unwrap()),
             Some(Duration::from_millis(1500))
         );
-        assert_eq!(metadata.get("traceparent").unwrap(), "00-1-2-01");
+        assert_eq!(metadata.get(&TRACEPARENT).unwrap(), PARENT);
         assert!(metadata.get("authorization").is_none(), "only the context is handed on");
+    }
+
+    #[test]
+    fn what_came_in_several_headers_is_handed_on_as_one() {
+        let mut headers = HeaderMap::new();
+        for (name, value) in [
+            (&TRACEPARENT, PARENT),
+            (&TRACESTATE, "a=1"),
+            (&TRACESTATE, "b=2"),
+            (&BAGGAGE, "tenant=a"),
+            (&BAGGAGE, "user=b"),
+        ] {
+            headers.append(name, HeaderValue::from_static(value));
+        }
+        let handed_on = |headers: &HeaderMap| {
+            let request = CallContext::from_headers(headers, Instant::now()).request(());
+            let metadata: HeaderMap = request.metadata().clone().into_headers();
+            let text = |name| {
+                assert!(metadata.get_all(name).iter().count() <= 1, "{metadata:?}");
+                metadata.get(name).map(|value| value.to_str().unwrap().to_owned())
+            };
+            [&TRACEPARENT, &TRACESTATE, &BAGGAGE].map(text)
+        };
+
+        let whole = [PARENT, "a=1,b=2", "tenant=a,user=b"].map(|text| Some(text.to_owned()));
+        assert_eq!(handed_on(&headers), whole);
+
+        // Two parents are none, and a state is of its parent.
+        headers.append(&TRACEPARENT, HeaderValue::from_static(PARENT));
+        assert_eq!(handed_on(&headers), [None, None, Some("tenant=a,user=b".to_owned())]);
     }
 }

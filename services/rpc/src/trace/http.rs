@@ -57,8 +57,9 @@ pub async fn watch(mut request: Request, next: Next) -> Response {
         ended: false,
         _counted: meter::get().request(),
     };
-    let parent = traceparent(&span)
-        .or_else(|| headers.get(&TRACEPARENT).filter(|_| super::parent_of(headers).is_some()).cloned());
+    let parent = traceparent(&span).or_else(|| {
+        headers.get(&TRACEPARENT).filter(|_| super::w3c::traceparent(headers).is_some()).cloned()
+    });
     entry.route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
     request.extensions_mut().insert(notes);
     inject(&span, request.headers_mut());
