@@ -61,8 +61,8 @@ impl Origins {
 const METHODS: HeaderValue = HeaderValue::from_static("GET, POST, DELETE");
 /// What pages may read besides the few headers that every page may.
 const EXPOSED: HeaderValue = HeaderValue::from_static(
-    "x-request-id, request-id, retry-after, retry-after-ms, x-should-retry, x-warp2api-upstream, x-warp2api-ignored, \
-     x-warp2api-conversation, x-warp2api-resumed, x-ratelimit-limit-requests, x-ratelimit-remaining-requests, \
+    "x-request-id, request-id, traceparent, retry-after, retry-after-ms, x-should-retry, x-warp2api-upstream, \
+     x-warp2api-ignored, x-warp2api-conversation, x-warp2api-resumed, x-ratelimit-limit-requests, x-ratelimit-remaining-requests, \
      x-ratelimit-reset-requests, x-ratelimit-limit-tokens, x-ratelimit-remaining-tokens, x-ratelimit-reset-tokens",
 );
 

@@ -196,6 +196,11 @@ async fn pages_on_the_list_may_use_the_edge_from_a_browser_and_no_others() {
         for response in [&beforehand, &answer] {
             let told = response.headers().get("access-control-allow-origin");
             assert_eq!(told.is_some_and(|told| told == origin), allowed, "{origin}");
+            let exposed = response.headers().get("access-control-expose-headers");
+            let exposed = exposed.map_or("", |exposed| exposed.to_str().unwrap());
+            for name in ["x-request-id", "traceparent", "retry-after"] {
+                assert_eq!(exposed.split(", ").any(|exposed| exposed == name), allowed, "{name}: {exposed}");
+            }
         }
         let headers = beforehand.headers().get("access-control-allow-headers");
         assert_eq!(
