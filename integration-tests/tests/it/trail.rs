@@ -159,8 +159,8 @@ async fn a_stream_that_fails_over_before_its_first_byte_leaves_its_whole_trail()
             "leased 2 shared",
             "retried 2 UPSTREAM_UNAVAILABLE",
             "first event 3",
-            "finished",
             "given back SUCCESS",
+            "finished",
         ]
     );
     let leased = notes.field_of(trail::LEASED, trail::CREDENTIAL_ID);
@@ -172,7 +172,9 @@ async fn a_stream_that_fails_over_before_its_first_byte_leaves_its_whole_trail()
     }
     let turns = notes.turns();
     assert_eq!(turns.len(), 1);
-    assert!(!turns[0].field(trail::REQUEST_ID).is_empty(), "{turns:?}");
+    // As in every line of the log, also where nothing is exported.
+    assert!(!turns[0].field("request_id").is_empty(), "{turns:?}");
+    assert_eq!(turns[0].field("trace_id").len(), 32, "{turns:?}");
     notes.check();
 }
 
@@ -198,8 +200,8 @@ async fn a_bearer_that_is_renewed_is_told_as_that() {
             "refreshed 1 NO_CREDENTIAL_AVAILABLE",
             "leased 2 personal",
             "first event 2",
-            "finished",
             "given back SUCCESS",
+            "finished",
         ]
     );
     notes.check();

@@ -125,7 +125,7 @@ pub fn linked(place: &Place, link: &Link) -> Result<GrpcEndpoint, EndpointError>
     let channel = channel(place, link).map_err(|source| EndpointError { place: place.clone(), source })?;
     let signed = Signed { inner: channel, tokens: link.tokens.clone() };
     let called = DeadlineLayer.layer(signed).map_err(TransportError::new);
-    Ok(BoxCloneSyncService::new(traced(Side::Client, called)))
+    Ok(BoxCloneSyncService::new(TraceLayer::calling(place, Body::new).layer(called)))
 }
 
 fn channel(place: &Place, link: &Link) -> Result<Channel, BoxError> {

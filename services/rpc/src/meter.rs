@@ -72,9 +72,12 @@ pub fn get() -> &'static Instruments {
     INSTRUMENTS.get_or_init(|| Instruments::new(&global::meter_with_scope(scope())))
 }
 
-/// Who makes spans and counts, for those who get them.
+/// Who makes spans and counts, for those who get them, and what their names mean.
 pub fn scope() -> InstrumentationScope {
-    InstrumentationScope::builder("warp2api").with_version(env!("CARGO_PKG_VERSION")).build()
+    InstrumentationScope::builder("warp2api")
+        .with_version(env!("CARGO_PKG_VERSION"))
+        .with_schema_url(semconv::SCHEMA_URL)
+        .build()
 }
 
 /// What a turn counted, told once at its end.

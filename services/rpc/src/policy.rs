@@ -51,6 +51,11 @@ pub const METHODS: &[(&str, Access)] = &[
     ("/warp2api.warp_chat.v1.WarpChat/GetExchange", Access::Admin),
 ];
 
+/// The method at this path, `package.Service/Method`, if it is one of the contract.
+pub fn method(path: &str) -> Option<&'static str> {
+    METHODS.iter().find(|(known, _)| *known == path).map(|(known, _)| known.trim_start_matches('/'))
+}
+
 /// The callers the method at this path is for. `None` for methods that are not ours, such as health and reflection.
 /// One of ours that is not in the table is for nobody but admins.
 pub fn access(path: &str) -> Option<Access> {
@@ -86,6 +91,9 @@ mod tests {
         let known: Vec<_> = METHODS.iter().map(|(path, _)| (*path).to_owned()).collect();
 
         assert_eq!(known, contract());
+        let method = "warp2api.codec.v1.Codec/DecodeStream";
+        assert_eq!(super::method(&format!("/{method}")), Some(method));
+        assert_eq!(super::method("/warp2api.codec.v1.Codec/Unheard"), None);
     }
 
     #[test]

@@ -1,10 +1,16 @@
-//! Names of OpenTelemetry's semantic conventions that spans and metrics of the house use, pinned here and nowhere else:
-//! HTTP as of version 1.38, RPC and generative AI as they stand there, in development.
+//! Names of OpenTelemetry's semantic conventions that spans and metrics of the house use, pinned here and nowhere else: as of
+//! version 1.41, the last that has all of them. HTTP is stable there, RPC a candidate for that with the names it has since
+//! 1.39, and generative AI in development; after it, that has gone on in a repository of its own.
 //!
 //! What no convention names begins with `warp2api.`.
 
+/// Where the names are described, for those who translate between versions.
+pub const SCHEMA_URL: &str = "https://opentelemetry.io/schemas/1.41.0";
+
 /// The method of an HTTP request.
 pub const HTTP_REQUEST_METHOD: &str = "http.request.method";
+/// The method as it came, where it is none of the usual ones.
+pub const HTTP_REQUEST_METHOD_ORIGINAL: &str = "http.request.method_original";
 /// The template of the route, never a path with somebody's id in it.
 pub const HTTP_ROUTE: &str = "http.route";
 /// The status of the answer.
@@ -15,11 +21,15 @@ pub const HTTP_RESPONSE_HEADER_RETRY_AFTER: &str = "http.response.header.retry-a
 pub const HTTP_REQUEST_RESEND_COUNT: &str = "http.request.resend_count";
 /// The address of what was asked, without a query.
 pub const URL_FULL: &str = "url.full";
+/// The path of what was asked, without a query.
+pub const URL_PATH: &str = "url.path";
+/// How it was asked: `http` or `https`.
+pub const URL_SCHEME: &str = "url.scheme";
 /// The host of what was asked.
 pub const SERVER_ADDRESS: &str = "server.address";
 /// The port of what was asked.
 pub const SERVER_PORT: &str = "server.port";
-/// What went wrong: an `ErrorReason` without its prefix, or a status.
+/// What failed: an `ErrorReason` without its prefix, a status, or `cancelled`.
 pub const ERROR_TYPE: &str = "error.type";
 
 /// Which RPC system: `grpc`.
@@ -41,6 +51,8 @@ pub const WARP: &str = "warp";
 pub const GEN_AI_REQUEST_MODEL: &str = "gen_ai.request.model";
 /// The upstream's id of the answer.
 pub const GEN_AI_RESPONSE_ID: &str = "gen_ai.response.id";
+/// The model that answered.
+pub const GEN_AI_RESPONSE_MODEL: &str = "gen_ai.response.model";
 /// Why the model stopped.
 pub const GEN_AI_RESPONSE_FINISH_REASONS: &str = "gen_ai.response.finish_reasons";
 /// Seconds until the first event that the caller could be shown.
@@ -62,6 +74,8 @@ pub const GEN_AI_OUTPUT_MESSAGES: &str = "gen_ai.output.messages";
 /// Which tokens are counted: `input` or `output`.
 pub const GEN_AI_TOKEN_TYPE: &str = "gen_ai.token.type";
 
+/// Why a request was refused or failed, whoever's fault it was: an `ErrorReason` without its prefix.
+pub const ERROR_REASON: &str = "warp2api.error.reason";
 /// The id by which a request is known everywhere.
 pub const REQUEST_ID: &str = "warp2api.request.id";
 /// What the client speaks: `chat_completions`, `responses`, `messages`, `completions`.

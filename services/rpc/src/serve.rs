@@ -92,6 +92,10 @@ impl Default for ServeConfig {
     }
 }
 
+/// An extension of requests that came over TLS.
+#[derive(Debug, Clone, Copy)]
+pub struct Secured;
+
 /// How a listener is told to stop, and how others wait until it has.
 #[derive(Debug, Clone, Default)]
 pub struct Shutdown {

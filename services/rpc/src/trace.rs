@@ -5,23 +5,27 @@
 //!
 //! A span ends with the body of its call. Nothing is told for each chunk.
 
+mod ending;
 mod grpc;
 mod http;
 pub mod names;
 mod notes;
+mod repeated;
 pub(crate) mod w3c;
 
 use ::http::{HeaderMap, HeaderValue};
 use opentelemetry::Context;
-use opentelemetry::trace::{SpanContext, Status, TraceContextExt as _};
+use opentelemetry::trace::{SpanContext, SpanId, Status, TraceContextExt as _, TraceFlags, TraceId};
 use tracing::Span;
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
+pub use ending::{Ending, EndingBody};
 pub(crate) use grpc::code_name;
-pub use grpc::{Side, TraceLayer, Traced, TracedBody};
+pub use grpc::{Open, Side, TraceLayer, Traced, TracedBody};
 pub use http::watch;
 pub use names::CANCELLED;
 pub use notes::{Noted, Notes};
+pub use repeated::Repeated;
 pub use w3c::TRACEPARENT;
 use w3c::TRACESTATE;
 
@@ -78,6 +82,32 @@ pub fn adopt(span: &Span, headers: &HeaderMap) {
     }
 }
 
+/// Settles the trace of a request, and what its headers tell of it: that of `span`, or the caller's own, or where neither is
+/// known one that is made up, so that there is something to find the lines of a log by. It is as if not sampled.
+fn name_trace(span: &Span, headers: &mut HeaderMap) -> Option<HeaderValue> {
+    if let Some(own) = traceparent(span) {
+        inject(span, headers);
+        return Some(own);
+    }
+    if let Some(callers) = w3c::traceparent(headers) {
+        return Some(callers.clone());
+    }
+    let made = made_up()?;
+    headers.insert(&TRACEPARENT, made.clone());
+    headers.remove(&TRACESTATE);
+    Some(made)
+}
+
+/// The `traceparent` of a span that nobody records.
+fn made_up() -> Option<HeaderValue> {
+    let (trace, span) = (uuid::Uuid::new_v4().into_bytes(), uuid::Uuid::new_v4().into_bytes());
+    let mut id = trace;
+    // Two bytes say of which version a UUID is. Samplers elsewhere want all of them to be random.
+    (id[6], id[8]) = (span[9], span[10]);
+    let span = [span[0], span[1], span[2], span[3], span[4], span[5], span[7], span[11]];
+    w3c::written(TraceId::from_bytes(id), SpanId::from_bytes(span), TraceFlags::NOT_SAMPLED)
+}
+
 /// Says of what is traced that it failed.
 pub fn failed(span: &Span, kind: &str) {
     span.set_attribute(semconv::ERROR_TYPE, kind.to_owned());
@@ -87,4 +117,31 @@ pub fn failed(span: &Span, kind: &str) {
 /// Ends `span` now, rather than when it was last entered.
 pub fn end(span: &Span) {
     span.in_scope(|| {});
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_that_nobody_traces_has_a_trace_all_the_same() {
+        let named = |headers: &mut HeaderMap| {
+            let named = name_trace(&Span::none(), headers).unwrap();
+            assert_eq!(headers.get_all(&TRACEPARENT).iter().collect::<Vec<_>>(), [&named]);
+            named
+        };
+        let callers = HeaderValue::from_static("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01");
+        let state = HeaderValue::from_static("vendor=1");
+        let mut headers = HeaderMap::new();
+
+        headers.insert(&TRACEPARENT, callers.clone());
+        headers.insert(&TRACESTATE, state.clone());
+        assert_eq!((named(&mut headers), headers.get(&TRACESTATE)), (callers, Some(&state)));
+
+        headers.insert(&TRACEPARENT, HeaderValue::from_static("rubbish"));
+        let made = named(&mut headers);
+        assert!(w3c::parent(&headers).is_some_and(|parent| !parent.is_sampled()), "{made:?}");
+        assert_eq!(headers.get(&TRACESTATE), None, "it was of another trace");
+        assert_ne!(named(&mut HeaderMap::new()), made);
+    }
 }

@@ -78,7 +78,7 @@ pub(crate) fn exchange(credential: &CredentialId) -> Span {
         target: TARGET,
         Level::DEBUG,
         "exchange",
-        otel.name = format_args!("refresh {}", credential.as_str()),
+        otel.name = "refresh",
         otel.kind = "client"
     );
     if !span.is_disabled() {

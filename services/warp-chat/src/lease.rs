@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use tokio_util::task::TaskTracker;
-use tracing::{Instrument as _, Span};
+use tracing::Span;
 use warp2api_proto::error::v1::ErrorReason;
 use warp2api_proto::token_pool::v1::token_pool_client::TokenPoolClient;
 use warp2api_proto::token_pool::v1::{
     AcquireCredentialRequest, CredentialOutcome, Lease, QuotaPolicy, ReportCredentialOutcomeRequest,
 };
+use warp2api_rpc::trace::Repeated;
 use warp2api_rpc::{CallContext, Failure, GrpcEndpoint};
 
 use crate::config::OnQuota;
@@ -19,6 +20,8 @@ use crate::exchange::Exchange;
 use crate::holding::Holding;
 use crate::trail;
 
+/// What a report calls.
+const REPORT: &str = "warp2api.token_pool.v1.TokenPool/ReportCredentialOutcome";
 /// How long a report may take: the lease's expiry mends what is lost.
 const REPORT_TIME: Duration = Duration::from_secs(10);
 /// How long after a report that the pool was not there to take it is sent again.
@@ -182,23 +185,32 @@ impl LeaseGuard {
         // The deadline of the call may be over; the report has its own.
         let mut context = self.context.clone();
         context.deadline = Some(tokio::time::Instant::now() + REPORT_TIME);
-        let span = self.span.clone();
-        let report = async move {
+        // Not the turn's own span: that one has ended by then, and would end anew.
+        let mut told = Repeated::below(&self.span, REPORT);
+        async move {
             loop {
-                let Err(status) = pool.report_credential_outcome(context.request(request.clone())).await
-                else {
-                    return;
+                let mut request = context.request(request.clone());
+                told.attempt(&mut request);
+                let Err(status) = pool.report_credential_outcome(request).await else {
+                    return told.end(None);
                 };
-                let is_away = Failure::from(&status).reason == ErrorReason::ServiceUnreachable;
+                let reason = Failure::from(&status).reason;
+                let is_away = reason == ErrorReason::ServiceUnreachable;
                 let again = tokio::time::Instant::now() + REPORT_PAUSE;
                 if !(persistent && is_away && context.deadline.is_some_and(|deadline| again < deadline)) {
-                    tracing::warn!(code = ?status.code(), "the pool did not take a report; the lease will expire");
-                    return;
+                    let (trace_id, request_id) = (context.trace_id(), context.request_id());
+                    tracing::warn!(
+                        code = ?status.code(),
+                        trace_id,
+                        request_id,
+                        "the pool did not take a report; the lease will expire"
+                    );
+                    return told.end(Some(&status));
                 }
+                told.retried(reason, REPORT_PAUSE);
                 tokio::time::sleep_until(again).await;
             }
-        };
-        report.instrument(span)
+        }
     }
 }
 

@@ -80,6 +80,9 @@ impl Projection for ChatProjection {
 
     fn apply(&mut self, event: &[u8], out: &mut VecDeque<Self::Item>) -> Result<(), TurnError> {
         let event = decode(event)?;
+        if let Some(Type::Finished(finished)) = &event.r#type {
+            self.told.answered(finished);
+        }
         let applied = self.reducer.apply(event, &mut self.said);
         for event in self.said.drain(..) {
             self.limiter.pass(event, &mut |event| {

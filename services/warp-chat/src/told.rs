@@ -3,13 +3,16 @@
 
 use warp2api_proto::warp::multi_agent::v1::client_action::Action;
 use warp2api_proto::warp::multi_agent::v1::message::Message as Kind;
-use warp2api_proto::warp::multi_agent::v1::response_event::{ClientActions, Type};
+use warp2api_proto::warp::multi_agent::v1::response_event::{ClientActions, StreamFinished, Type};
 use warp2api_proto::warp::multi_agent::v1::{Message, ResponseEvent};
 use warp2api_proto::warp_chat::v1::FinishReason;
 use warp2api_proto::warp_chat::v1::stream_chat_response::{Event, Started, UsageReported};
 
 use crate::content::Said;
 use crate::warp::{finish, usage};
+
+/// Of the name of a model this much is told.
+pub(crate) const MOST_MODEL_BYTES: usize = 128;
 
 /// What was told so far.
 #[derive(Debug, Default)]
@@ -20,6 +23,8 @@ pub struct Told {
     pub(crate) tool_calls: u32,
     pub(crate) usage: Option<UsageReported>,
     pub(crate) finish_reason: FinishReason,
+    /// The model that answered, if the upstream named one and no other.
+    pub(crate) model: Option<String>,
     /// The answer itself, where the operator wants it in traces.
     pub(crate) said: Option<Box<Said>>,
 }
@@ -63,11 +68,18 @@ impl Told {
             Some(Type::ClientActions(actions)) => self.actions(actions),
             Some(Type::Finished(finished)) => {
                 self.usage = usage::reported(finished);
+                self.answered(finished);
                 let brought = finish::Brought { text: self.characters > 0, calls: self.tool_calls > 0 };
                 self.finish_reason = finish::end(finished.reason.as_ref(), brought).unwrap_or_default();
             }
             None => {}
         }
+    }
+
+    /// Takes note of which model answered.
+    pub(crate) fn answered(&mut self, finished: &StreamFinished) {
+        let model = usage::model(finished);
+        self.model = model.map(|model| model[..model.floor_char_boundary(MOST_MODEL_BYTES)].to_owned());
     }
 
     fn actions(&mut self, actions: &ClientActions) {

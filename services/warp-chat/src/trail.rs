@@ -18,7 +18,7 @@ use warp2api_rpc::{meter, semconv, trace};
 use crate::content::Asked;
 use crate::error::TurnError;
 use crate::tally::{Pace, Tally};
-use crate::told::Told;
+use crate::told::{MOST_MODEL_BYTES, Told};
 
 /// The span of a turn, from the call to the end of its stream. Has [`REQUEST_ID`].
 pub const TURN: &str = "turn";
@@ -31,8 +31,6 @@ pub use warp2api_rpc::trace::names::{
 
 /// Who answers.
 const PROVIDER: &str = "warp";
-/// Of the name of a model, which callers may choose, this much is told.
-const MOST_MODEL_BYTES: usize = 128;
 
 /// The trail of one turn. Dropped before the turn has ended, it says that the caller left.
 #[derive(Debug)]
@@ -167,10 +165,10 @@ impl Trail {
 
     pub(crate) fn finished(&mut self, told: &Told) {
         self.ended = true;
-        tracing::event!(parent: &self.span, Level::DEBUG, message = FINISHED);
         if !self.span.is_disabled() {
             self.describe(told);
         }
+        tracing::event!(parent: &self.span, Level::DEBUG, message = FINISHED);
         self.tally.end(self.began.elapsed(), None, told.usage);
         trace::end(&self.span);
     }
@@ -204,6 +202,9 @@ impl Trail {
         if let Some(begun) = &told.started {
             span.set_attribute(semconv::GEN_AI_RESPONSE_ID, begun.upstream_request_id.clone());
             span.set_attribute(semconv::GEN_AI_CONVERSATION_ID, begun.conversation_id.clone());
+        }
+        if let Some(model) = &told.model {
+            span.set_attribute(semconv::GEN_AI_RESPONSE_MODEL, model.clone());
         }
         let Some(usage) = &told.usage else { return };
         for (name, tokens) in [

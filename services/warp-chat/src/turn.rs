@@ -307,15 +307,16 @@ impl<P: Projection> Stream for TurnStream<P> {
         this.trail.paced(attempt.pace(Instant::now()));
         this.sent.end(ended.as_ref().map(|error| error.reason));
         match &ended {
-            None => this.trail.finished(attempt.told()),
+            // First, so that it is on the trail before its end.
+            None => {
+                this.lease.finish(CredentialOutcome::Success, None, "");
+                this.trail.finished(attempt.told());
+            }
             Some(_) => this.trail.said(attempt.told(), "error"),
         }
         this.attempt = None;
         Poll::Ready(match ended {
-            None => {
-                this.lease.finish(CredentialOutcome::Success, None, "");
-                None
-            }
+            None => None,
             Some(error) => {
                 this.lease.finish(error.outcome, error.retry_after, &error.message);
                 this.trail.failed(error.reason);

@@ -75,13 +75,10 @@ impl Upstream {
         );
         if !span.is_disabled() {
             span.set_attribute(semconv::HTTP_REQUEST_METHOD, "POST");
-            span.set_attribute(semconv::URL_FULL, self.url.to_string());
-            if let Some(host) = self.url.host() {
-                span.set_attribute(semconv::SERVER_ADDRESS, host.to_owned());
-            }
-            if let Some(port) = self.url.port_u16() {
-                span.set_attribute(semconv::SERVER_PORT, i64::from(port));
-            }
+            let Place { full, host, port } = Place::of(&self.url);
+            span.set_attribute(semconv::URL_FULL, full);
+            span.set_attribute(semconv::SERVER_ADDRESS, host);
+            span.set_attribute(semconv::SERVER_PORT, i64::from(port));
             if attempt > 1 {
                 span.set_attribute(semconv::HTTP_REQUEST_RESEND_COUNT, i64::from(attempt - 1));
             }
@@ -131,6 +128,28 @@ impl Upstream {
     }
 }
 
+/// What is told of where the upstream is.
+#[derive(Debug, PartialEq, Eq)]
+struct Place {
+    full: String,
+    host: String,
+    port: u16,
+}
+
+impl Place {
+    fn of(url: &http::Uri) -> Self {
+        let scheme = url.scheme_str().unwrap_or("http");
+        let authority = url.authority().map(http::uri::Authority::as_str).unwrap_or_default();
+        // There may be a password before it.
+        let authority = authority.rsplit('@').next().unwrap_or_default();
+        Self {
+            full: format!("{scheme}://{authority}{}", url.path()),
+            host: url.host().unwrap_or_default().trim_matches(['[', ']']).to_owned(),
+            port: url.port_u16().unwrap_or(if scheme == "https" { 443 } else { 80 }),
+        }
+    }
+}
+
 /// A bearer that no header can hold was never one.
 fn unusable() -> TurnError {
     TurnError::new(
@@ -165,4 +184,27 @@ fn request_headers(client: &ClientHeaders) -> Result<Vec<(HeaderName, HeaderValu
     ];
     headers.extend(client.headers()?);
     Ok(headers)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_the_upstream_is_is_told_with_its_port_and_without_a_password() {
+        for (url, full, host, port) in [
+            ("https://app.warp.dev/ai", "https://app.warp.dev/ai", "app.warp.dev", 443),
+            ("http://127.0.0.1:4000/ai", "http://127.0.0.1:4000/ai", "127.0.0.1", 4000),
+            ("http://[::1]/ai", "http://[::1]/ai", "::1", 80),
+            (
+                "https://me:planted@proxy.example/ai?key=planted",
+                "https://proxy.example/ai",
+                "proxy.example",
+                443,
+            ),
+        ] {
+            let place = Place::of(&url.parse().unwrap());
+            assert_eq!(place, Place { full: full.to_owned(), host: host.to_owned(), port }, "{url}");
+        }
+    }
 }

@@ -72,6 +72,7 @@ pub(super) async fn connection<IO, S>(
         activity: activity.clone(),
         memory: config.body_memory.clone(),
         silence: Silence { before: config.body_silence, after: config.idle_timeout },
+        is_secured: config.tls.is_some(),
     };
     let stream = TokioIo::new(Stalling::new(stream, config.reader_timeout));
     let connection = builder.serve_connection_with_upgrades(stream, TowerToHyperService::new(noted));

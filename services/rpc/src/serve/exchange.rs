@@ -12,6 +12,7 @@ use hyper::body::Incoming;
 use pin_project_lite::pin_project;
 use tower::Service;
 
+use super::Secured;
 use super::activity::{Activity, Use};
 use super::answer::AnswerBody;
 use super::sent::{BodyMemory, Sent, SentBody, Silence};
@@ -23,6 +24,8 @@ pub(crate) struct Noted<S> {
     pub(crate) activity: Activity,
     pub(crate) memory: Arc<BodyMemory>,
     pub(crate) silence: Silence,
+    /// Whether the connection is TLS.
+    pub(crate) is_secured: bool,
 }
 
 impl<S> Service<Request<Incoming>> for Noted<S>
@@ -39,7 +42,10 @@ where
 
     fn call(&mut self, request: Request<Incoming>) -> Self::Future {
         let begun = Some(self.activity.begin());
-        let (head, body) = request.into_parts();
+        let (mut head, body) = request.into_parts();
+        if self.is_secured {
+            head.extensions.insert(Secured);
+        }
         let mut sent = None;
         let body = if body.is_end_stream() {
             Body::empty()

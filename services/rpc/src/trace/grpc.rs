@@ -1,23 +1,28 @@
 //! Spans of gRPC calls, on the side that calls and on the side that answers.
 
-use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
-use http::{HeaderMap, Request, Response};
-use http_body::{Body as HttpBody, Frame, SizeHint};
-use tonic::{Code, Status};
+use http::{Request, Response};
+use http_body::Body as HttpBody;
+use tonic::Code;
 use tower::{Layer, Service};
 use tracing::{Instrument as _, Level, Span};
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
-use super::{CANCELLED, adopt, end, failed, inject};
-use crate::reason::{Failure, reason_name};
-use crate::semconv;
+use super::ending::{Ending, EndingBody};
+use super::repeated::Shared;
+use super::{CANCELLED, adopt, end, failed, inject, name_trace};
+use crate::endpoint::Place;
+use crate::{policy, semconv};
 
 /// The heartbeat of those who hold leases.
 const RENEWAL: &str = "warp2api.token_pool.v1.TokenPool/RenewLeases";
+
+/// What every call is made over.
+const SYSTEM: &str = "grpc";
 
 /// Which side of a call a span tells of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,24 +33,62 @@ pub enum Side {
     Server,
 }
 
+/// The body of an answer whose span ends with it.
+pub type TracedBody<B> = EndingBody<B, Open>;
+
 /// Gives every call a span that ends with the body of its answer. `boxed` makes a body of the answer of one that is
 /// watched; calls that nobody traces keep theirs.
 #[derive(Debug)]
 pub struct TraceLayer<B> {
     side: Side,
     boxed: fn(TracedBody<B>) -> B,
+    peer: Option<Arc<Peer>>,
 }
 
 impl<B> Clone for TraceLayer<B> {
     fn clone(&self) -> Self {
-        Self { side: self.side, boxed: self.boxed }
+        Self { side: self.side, boxed: self.boxed, peer: self.peer.clone() }
     }
 }
 
 impl<B> TraceLayer<B> {
     /// Spans of that side.
     pub fn new(side: Side, boxed: fn(TracedBody<B>) -> B) -> Self {
-        Self { side, boxed }
+        Self { side, boxed, peer: None }
+    }
+
+    /// Spans of the side that calls what is at `place`.
+    pub fn calling(place: &Place, boxed: fn(TracedBody<B>) -> B) -> Self {
+        Self { side: Side::Client, boxed, peer: Peer::at(place).map(Arc::new) }
+    }
+}
+
+/// Who is called over a socket.
+#[derive(Debug, PartialEq, Eq)]
+struct Peer {
+    address: String,
+    port: Option<u16>,
+}
+
+impl Peer {
+    fn at(place: &Place) -> Option<Self> {
+        match place {
+            Place::Local => None,
+            Place::Unix(path) => Some(Self { address: path.clone(), port: None }),
+            Place::Tcp(uri) => {
+                let uri: http::Uri = uri.parse().ok()?;
+                let usual = if uri.scheme_str() == Some("https") { 443 } else { 80 };
+                let port = uri.port_u16().unwrap_or(usual);
+                Some(Self { address: uri.host()?.trim_matches(['[', ']']).to_owned(), port: Some(port) })
+            }
+        }
+    }
+
+    fn tell(&self, span: &Span) {
+        span.set_attribute(semconv::SERVER_ADDRESS, self.address.clone());
+        if let Some(port) = self.port {
+            span.set_attribute(semconv::SERVER_PORT, i64::from(port));
+        }
     }
 }
 
@@ -86,61 +129,98 @@ where
     }
 
     fn call(&mut self, mut request: Request<A>) -> Self::Future {
-        let method = request.uri().path().trim_start_matches('/');
+        let path = request.uri().path();
         // Health and reflection are asked all the time, and leases are renewed for no call in particular.
-        if !method.starts_with("warp2api.") || method == RENEWAL {
+        if !path.starts_with("/warp2api.") || path.trim_start_matches('/') == RENEWAL {
             return Box::pin(self.inner.call(request));
         }
-        let span = match self.layer.side {
-            Side::Client => {
-                tracing::span!(target: super::TARGET, Level::DEBUG, "rpc", otel.name = method, otel.kind = "client")
-            }
-            Side::Server => {
-                tracing::span!(target: super::TARGET, Level::DEBUG, "rpc", otel.name = method, otel.kind = "server")
-            }
-        };
+        // What callers make up is no name of a span.
+        let method = policy::method(path);
+        if self.layer.side == Side::Client
+            && let Some(Shared(span)) = request.extensions_mut().remove()
+        {
+            // Whoever calls tells of several calls at once.
+            self.layer.peer.iter().for_each(|peer| peer.tell(&span));
+            inject(&span, request.headers_mut());
+            return Box::pin(self.inner.call(request));
+        }
+        let span = span_of(self.layer.side, method);
+        if self.layer.side == Side::Server {
+            adopt(&span, request.headers());
+            name_trace(&span, request.headers_mut());
+        }
         if span.is_disabled() {
             return Box::pin(self.inner.call(request));
         }
-        if self.layer.side == Side::Server {
-            adopt(&span, request.headers());
-        }
-        span.set_attribute(semconv::RPC_SYSTEM_NAME, "grpc");
-        span.set_attribute(semconv::RPC_METHOD, method.to_owned());
         if self.layer.side == Side::Client {
+            self.layer.peer.iter().for_each(|peer| peer.tell(&span));
             inject(&span, request.headers_mut());
         }
         let (side, boxed) = (self.layer.side, self.layer.boxed);
         let call = span.in_scope(|| self.inner.call(request));
         Box::pin(async move {
-            let mut open = Open { span: span.clone(), side, ended: false };
+            let mut open = Open::new(span.clone(), side);
             let response = call.instrument(span).await.inspect_err(|_| open.end(Code::Unavailable, None))?;
             if open.told(response.headers()) {
                 return Ok(response);
             }
-            Ok(response.map(|body| boxed(TracedBody { inner: Box::pin(body), open })))
+            Ok(response.map(|body| boxed(EndingBody::new(body, open))))
         })
+    }
+}
+
+/// The span of a call of `method`, `package.Service/Method`, below what runs; of one that is not in the contract if there is
+/// none.
+fn span_of(side: Side, method: Option<&'static str>) -> Span {
+    let name = method.unwrap_or(SYSTEM);
+    let span = match side {
+        Side::Client => {
+            tracing::span!(target: super::TARGET, Level::DEBUG, "rpc", otel.name = name, otel.kind = "client")
+        }
+        Side::Server => {
+            tracing::span!(target: super::TARGET, Level::DEBUG, "rpc", otel.name = name, otel.kind = "server")
+        }
+    };
+    describe(&span, method);
+    span
+}
+
+/// The span of calls of `method` that are below nothing of this process.
+pub(super) fn lone_span_of(method: &'static str) -> Span {
+    let span = tracing::span!(
+        target: super::TARGET, parent: None, Level::DEBUG, "rpc", otel.name = method, otel.kind = "client"
+    );
+    describe(&span, Some(method));
+    span
+}
+
+fn describe(span: &Span, method: Option<&'static str>) {
+    if !span.is_disabled() {
+        span.set_attribute(semconv::RPC_SYSTEM_NAME, SYSTEM);
+        span.set_attribute(semconv::RPC_METHOD, method.unwrap_or("_OTHER"));
     }
 }
 
 /// The span of a call that goes on. Dropped before the call has ended, it says that the caller left.
 #[derive(Debug)]
-struct Open {
+pub struct Open {
     span: Span,
     side: Side,
     ended: bool,
 }
 
 impl Open {
-    /// Ends the span if the headers, or trailers, have the status of the call.
-    fn told(&mut self, headers: &HeaderMap) -> bool {
-        let Some(status) = Status::from_header_map(headers) else { return false };
-        let reason = (status.code() != Code::Ok).then(|| reason_name(Failure::from(&status).reason));
-        self.end(status.code(), reason);
-        true
+    pub(super) fn new(span: Span, side: Side) -> Self {
+        Self { span, side, ended: false }
     }
 
-    fn end(&mut self, code: Code, reason: Option<&str>) {
+    pub(super) fn span(&self) -> &Span {
+        &self.span
+    }
+}
+
+impl Ending for Open {
+    fn end(&mut self, code: Code, reason: Option<&'static str>) {
         if std::mem::replace(&mut self.ended, true) {
             return;
         }
@@ -148,7 +228,7 @@ impl Open {
         self.span.set_attribute(semconv::RPC_RESPONSE_STATUS_CODE, name);
         let fault = match self.side {
             Side::Client => code != Code::Ok,
-            // What the caller did wrong, or did not want any more, is no failure of the server.
+            // What the caller did wrong is no failure of the server.
             Side::Server => matches!(
                 code,
                 Code::Unknown
@@ -161,8 +241,9 @@ impl Open {
         };
         if fault {
             failed(&self.span, reason.unwrap_or(name));
-        } else if let Some(reason) = reason {
-            self.span.set_attribute(semconv::ERROR_TYPE, reason.to_owned());
+        }
+        if let Some(reason) = reason {
+            self.span.set_attribute(semconv::ERROR_REASON, reason);
         }
         end(&self.span);
     }
@@ -171,47 +252,12 @@ impl Open {
 impl Drop for Open {
     fn drop(&mut self) {
         if !self.ended {
+            // Told in the same words on both sides, and on every other span of the request.
             tracing::event!(target: super::TARGET, parent: &self.span, Level::DEBUG, message = CANCELLED);
-            self.end(Code::Cancelled, None);
+            failed(&self.span, CANCELLED);
+            self.span.set_attribute(semconv::RPC_RESPONSE_STATUS_CODE, code_name(Code::Cancelled));
+            end(&self.span);
         }
-    }
-}
-
-/// The body of an answer whose span ends with it.
-#[derive(Debug)]
-pub struct TracedBody<B> {
-    inner: Pin<Box<B>>,
-    open: Open,
-}
-
-impl<B: HttpBody<Data = Bytes>> HttpBody for TracedBody<B> {
-    type Data = Bytes;
-    type Error = B::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
-        let this = &mut *self;
-        let frame = ready!(this.inner.as_mut().poll_frame(cx));
-        match &frame {
-            Some(Ok(frame)) => {
-                if let Some(trailers) = frame.trailers_ref() {
-                    this.open.told(trailers);
-                }
-            }
-            Some(Err(_)) => this.open.end(Code::Unavailable, None),
-            None => this.open.end(Code::Unknown, None),
-        }
-        Poll::Ready(frame)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.inner.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.inner.size_hint()
     }
 }
 
@@ -235,5 +281,24 @@ pub(crate) fn code_name(code: Code) -> &'static str {
         Code::Unavailable => "UNAVAILABLE",
         Code::DataLoss => "DATA_LOSS",
         Code::Unauthenticated => "UNAUTHENTICATED",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_is_called_over_a_socket_has_an_address() {
+        let tcp = |address: &str, port| Some(Peer { address: address.to_owned(), port: Some(port) });
+        for (place, expected) in [
+            ("local", None),
+            ("unix:/run/pool.sock", Some(Peer { address: "/run/pool.sock".to_owned(), port: None })),
+            ("http://10.0.0.5:28888", tcp("10.0.0.5", 28888)),
+            ("https://pool.example", tcp("pool.example", 443)),
+            ("http://[::1]", tcp("::1", 80)),
+        ] {
+            assert_eq!(Peer::at(&place.parse().unwrap()), expected, "{place}");
+        }
     }
 }

@@ -21,7 +21,8 @@ names! {
     NOT_LEASED = "not leased";
     /// A lease was given back. Has `credential.id`, `outcome`, and `retry_after_ms` if the upstream said when to come back.
     GIVEN_BACK = "given back";
-    /// The same credential is tried again after a pause. Has `attempt`, `error.reason`, `wait_ms`.
+    /// The same credential is tried again after a pause; or a lease is reported again, as the pool was away. Has `attempt`,
+    /// `error.reason`, `wait_ms`.
     RETRIED = "retried";
     /// The conversation is begun anew, as the upstream does not know it any more. Has `attempt`, `error.reason`.
     BEGUN_ANEW = "begun anew";
@@ -32,6 +33,8 @@ names! {
     FAILED_OVER = "failed over";
     /// There is something to show to the caller: from here on nothing is repeated. Has `attempt`, `wait_ms`.
     FIRST_EVENT = "first event";
+    /// At the edge, and at the REST paths: the first byte of the answer's body is on its way. Has `wait_ms`.
+    FIRST_BYTE = "first byte";
     /// The turn ended well.
     FINISHED = "finished";
     /// The turn ended with an error. Has `error.reason`.
@@ -67,7 +70,7 @@ names! {
 }
 
 names! {
-    /// Which sending of the turn it is about, from 1.
+    /// Which sending of the turn, or of the report, it is about, from 1.
     ATTEMPT = "attempt";
     /// The id of the credential.
     CREDENTIAL_ID = "credential.id";
@@ -100,31 +103,62 @@ names! {
 
 /// Every span: its name, its kind, and what it is of. `{}` stands for what differs.
 pub const SPANS: &[(&str, &str, &str)] = &[
-    ("{method} {route}", "server", "A request at the edge or at the REST paths of the services."),
-    ("warp2api.{package}.{service}/{method}", "client, server", "A call of a service, on either side."),
+    (
+        "{method} {route}",
+        "server",
+        "A request at the edge or at the REST paths of the services. `{method}` alone where there is no such route, and \
+         `HTTP` for a method that is none of the usual ones.",
+    ),
+    (
+        "warp2api.{package}.{service}/{method}",
+        "client, server",
+        "A call of a service, on either side. `grpc` if it has no such method. A report that the pool was not there to \
+         take is one span on the side that calls, until it is taken or given up: it may end after the turn.",
+    ),
     ("chat {model}", "client", "A turn: from the call to the end of its stream."),
     ("POST {path}", "client", "One attempt at the upstream, until the end of its answer."),
-    ("refresh {credential}", "client", "An exchange of a refresh token, begun by a lease or ahead of time."),
+    ("refresh", "client", "An exchange of a refresh token, begun by a lease or ahead of time."),
 ];
 
 /// Every attribute of spans, and what it says.
 pub const ATTRIBUTES: &[(&str, &str)] = &[
     (semconv::HTTP_REQUEST_METHOD, "The method; `_OTHER` if it is none of the usual ones."),
-    (semconv::HTTP_ROUTE, "The template of the route, or `none`."),
+    (
+        semconv::HTTP_REQUEST_METHOD_ORIGINAL,
+        "The method as it came, if it is none of the usual ones: its first 32 bytes.",
+    ),
+    (semconv::HTTP_ROUTE, "The template of the route, if there is one."),
+    (
+        semconv::URL_PATH,
+        "The path without its query; `/REDACTED` where there is no such route, as it may hold anything.",
+    ),
+    (semconv::URL_SCHEME, "`http` or `https`, as it is spoken at the listener."),
     (semconv::HTTP_RESPONSE_STATUS_CODE, "The status of the answer."),
     (semconv::HTTP_RESPONSE_HEADER_RETRY_AFTER, "When the caller was told to come back."),
     (semconv::HTTP_REQUEST_RESEND_COUNT, "Which repetition of an attempt it is, from 1."),
     (semconv::URL_FULL, "The address of what was asked at the upstream."),
-    (semconv::SERVER_ADDRESS, "Its host."),
-    (semconv::SERVER_PORT, "Its port, if it was named."),
-    (semconv::ERROR_TYPE, "What went wrong: an `ErrorReason` without its prefix, a status, or `cancelled`."),
+    (
+        semconv::SERVER_ADDRESS,
+        "On the side that calls: the host, or the path of a socket. Not in one process.",
+    ),
+    (semconv::SERVER_PORT, "On the side that calls: the port, also where it is the usual one."),
+    (
+        semconv::ERROR_TYPE,
+        "What failed, where the status of the span says so: an `ErrorReason` without its prefix, a status, or \
+         `cancelled` if the caller left.",
+    ),
+    (
+        semconv::ERROR_REASON,
+        "Why a request was refused or failed, whoever's fault it was: an `ErrorReason` without its prefix.",
+    ),
     (semconv::RPC_SYSTEM_NAME, "`grpc`."),
-    (semconv::RPC_METHOD, "The method of a service, `package.Service/Method`."),
+    (semconv::RPC_METHOD, "The method of a service, `package.Service/Method`; `_OTHER` if there is no such."),
     (semconv::RPC_RESPONSE_STATUS_CODE, "The status of a call, in letters."),
     (semconv::GEN_AI_OPERATION_NAME, "`chat`."),
     (semconv::GEN_AI_PROVIDER_NAME, "`warp`."),
     (semconv::GEN_AI_REQUEST_MODEL, "The model, aliases resolved."),
     (semconv::GEN_AI_RESPONSE_ID, "The upstream's id of the answer."),
+    (semconv::GEN_AI_RESPONSE_MODEL, "The model that answered, if the upstream named one and no other."),
     (semconv::GEN_AI_RESPONSE_FINISH_REASONS, "Why the model stopped: `stop`, `length` or `tool_calls`."),
     (semconv::GEN_AI_RESPONSE_TIME_TO_FIRST_CHUNK, "Seconds until there was something to show."),
     (semconv::GEN_AI_USAGE_INPUT_TOKENS, "Tokens the model read, if the upstream said so."),
@@ -142,7 +176,8 @@ pub const ATTRIBUTES: &[(&str, &str)] = &[
     (semconv::CREDENTIAL_TIER, "Its tier."),
 ];
 
-/// The id of the caller's request, on the span of a turn.
-pub const TURN_REQUEST_ID: &str = "request.id";
+/// The id of the caller's request, on the span of a turn: as it is called in every line of the log, since the lines of a turn
+/// have it from there.
+pub const TURN_REQUEST_ID: &str = "request_id";
 /// The id of its trace, on the span of a turn.
-pub const TURN_TRACE_ID: &str = "trace.id";
+pub const TURN_TRACE_ID: &str = "trace_id";

@@ -1,6 +1,6 @@
 //! A collector of traces: OTLP over gRPC and HTTP on one port, and what came as a tree that can be read.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::io::Read as _;
 use std::path::Path;
@@ -77,6 +77,8 @@ struct Books {
     manner: Manner,
     /// Spans, each with the service it is of.
     spans: Vec<(String, Span)>,
+    /// What their names mean.
+    schemas: BTreeSet<String>,
     metrics: Vec<ExportMetricsServiceRequest>,
     /// Whose spans came, and what made them.
     sources: Vec<(Vec<KeyValue>, InstrumentationScope)>,
@@ -86,8 +88,14 @@ struct Books {
 
 impl Received {
     fn new(manner: Manner) -> Self {
-        let (spans, metrics, sources, heads) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        let books = Books { manner, spans, metrics, sources, heads };
+        let books = Books {
+            manner,
+            spans: Vec::new(),
+            schemas: BTreeSet::new(),
+            metrics: Vec::new(),
+            sources: Vec::new(),
+            heads: Vec::new(),
+        };
         Self(Arc::new(Mutex::new(books)))
     }
 
@@ -118,6 +126,7 @@ impl Received {
                 let spans = of_scope.spans.into_iter().map(|span| (service.clone(), span));
                 let mut books = self.books();
                 books.spans.extend(spans);
+                books.schemas.insert(of_scope.schema_url);
                 books.sources.push((resource.attributes.clone(), of_scope.scope.unwrap_or_default()));
             }
         }
@@ -284,15 +293,25 @@ impl Collector {
         ]
     }
 
-    /// The spans of a trace once there are so many, in the order of their beginnings.
+    /// Where the names of the spans that came are described.
+    pub(crate) fn schemas(&self) -> BTreeSet<String> {
+        self.received.books().schemas.clone()
+    }
+
+    /// The spans of a trace that came so far, in the order of their beginnings.
+    pub(crate) fn trace(&self, trace_id: &str) -> Vec<(String, Span)> {
+        let mut spans = self.all();
+        spans.retain(|(_, span)| hex(&span.trace_id) == trace_id);
+        spans.sort_by_key(|(_, span)| span.start_time_unix_nano);
+        spans
+    }
+
+    /// The same once there are so many. More may come; all are there when the processes have stopped.
     pub(crate) fn spans(&self, trace_id: &str, count: usize) -> Vec<(String, Span)> {
         let end = Instant::now() + PATIENCE;
         loop {
-            let all = self.all();
-            let mut spans: Vec<_> =
-                all.into_iter().filter(|(_, span)| hex(&span.trace_id) == trace_id).collect();
+            let spans = self.trace(trace_id);
             if spans.len() >= count {
-                spans.sort_by_key(|(_, span)| span.start_time_unix_nano);
                 return spans;
             }
             assert!(Instant::now() < end, "{} of {count} spans came:\n{}", spans.len(), tree(&spans));
@@ -326,6 +345,16 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
     })
 }
 
+/// Which side a span tells of.
+pub(crate) fn kind(span: &Span) -> &'static str {
+    ["?", "internal", "server", "client"][usize::try_from(span.kind).unwrap()]
+}
+
+/// Whether a span says that what it tells of failed.
+pub(crate) fn failed(span: &Span) -> bool {
+    span.status.as_ref().is_some_and(|status| status.code == 2)
+}
+
 /// Spans as a tree: the service, the kind, the name, the status, attributes that do not change from run to run, events.
 pub(crate) fn tree(spans: &[(String, Span)]) -> String {
     let mut text = String::new();
@@ -338,15 +367,14 @@ pub(crate) fn tree(spans: &[(String, Span)]) -> String {
 
 fn branch(spans: &[(String, Span)], service: &str, span: &Span, depth: usize, text: &mut String) {
     let indent = "  ".repeat(depth);
-    let kind = ["?", "internal", "server", "client"][usize::try_from(span.kind).unwrap()];
-    let failed = span.status.as_ref().filter(|status| status.code == 2).map_or("", |_| " FAILED");
+    let kind = kind(span);
+    let failed = if failed(span) { " FAILED" } else { "" };
     writeln!(text, "{indent}{service} {kind} {}{failed}", span.name).unwrap();
     let shown: BTreeMap<_, _> = span
         .attributes
         .iter()
         .filter(|pair| {
-            !pair.key.contains("request.id")
-                && !pair.key.contains("_id")
+            !pair.key.contains("_id")
                 && !pair.key.ends_with(".id")
                 && !pair.key.contains("time_to")
                 && !["server.address", "server.port", "url.full"].contains(&pair.key.as_str())

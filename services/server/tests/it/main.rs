@@ -43,4 +43,5 @@ mod tokens;
 mod tools;
 #[cfg(unix)]
 mod trace_tables;
+#[cfg(unix)]
 mod traces;

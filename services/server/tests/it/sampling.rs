@@ -88,7 +88,8 @@ async fn the_callers_context_goes_through_every_service_and_no_further() {
     let parent = parent("01");
     let headers = [
         ("traceparent", parent.as_str()),
-        ("tracestate", "vendor=abc,other=1"),
+        ("tracestate", "vendor=abc"),
+        ("tracestate", "other=1"),
         ("baggage", "tenant=callers-own"),
         ("x-request-id", "callers-request"),
     ];

@@ -6,7 +6,9 @@ use std::path::PathBuf;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use serde_json::Value;
 
-use crate::program::{Ended, Program, run, run_with};
+use crate::collector::{Collector, attribute};
+use crate::pool_client::until;
+use crate::program::{Ended, PATIENCE, Program, run, run_with};
 
 /// A CA, and what it signs, in files.
 struct Authority {
@@ -141,7 +143,7 @@ fn a_house_behind_a_private_ca_is_looked_at_asked_and_stopped_with_its_own_setti
     let made = run(&["keys", "add", "app"], &borrowed(&settings));
     let key = made.stdout.trim();
     assert!(key.starts_with("w2a-"), "{made:?}");
-    let until = std::time::Instant::now() + crate::program::PATIENCE;
+    let until = std::time::Instant::now() + PATIENCE;
     loop {
         let (code, smoke) = told(&["smoke", "--key", key], &settings);
         if code == 0 {
@@ -280,4 +282,30 @@ fn the_pool_is_looked_after_over_tls_beside_the_service_and_from_elsewhere() {
     assert!(refused.stderr.contains("W2A_GRPC_TLS_CERT"), "{refused:?}");
     let keyless = tokens(&without(&settings, &["W2A_ADMIN_KEY"]), &["status"], "");
     assert!(keyless.stderr.contains("wants an admin key"), "{keyless:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_span_says_that_its_request_came_over_tls() {
+    let (collector, house) = (Collector::start().await, Secured::new());
+    let settings = house.settings.iter().map(|(name, value)| (*name, value.as_str()));
+    let settings: Vec<_> = settings.chain(collector.settings("all", "grpc")).collect();
+    let program = Program::start(&[], &settings);
+    let authority = std::fs::read(house.authority.file("ca.pem")).unwrap();
+    let authority = reqwest::Certificate::from_pem(&authority).unwrap();
+    // Whoever was earlier chose the same.
+    drop(rustls::crypto::ring::default_provider().install_default());
+    let client = reqwest::Client::builder().no_proxy().timeout(PATIENCE).tls_certs_only([authority]);
+    let client = client.build().unwrap();
+
+    let url = format!("https://{}/v1/models", program.edge().replace("127.0.0.1", "localhost"));
+    let answer = client.get(url).bearer_auth("planted-api-token").send().await.unwrap();
+
+    assert_eq!(answer.status(), 200);
+    let parent = answer.headers()["traceparent"].to_str().unwrap().to_owned();
+    until("its span comes", || {
+        let spans = collector.trace(&parent[3..35]);
+        let root = spans.iter().find(|(_, span)| span.name == "GET /v1/models");
+        root.is_some_and(|(_, span)| attribute(&span.attributes, "url.scheme") == "https")
+    })
+    .await;
 }

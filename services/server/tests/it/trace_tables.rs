@@ -7,7 +7,7 @@ use opentelemetry_proto::tonic::trace::v1::Span;
 use warp2api_rpc::trace::names;
 use warp2api_upstream_sim::{Refusal, Scenario};
 
-use crate::collector::{Collector, attribute};
+use crate::collector::{Collector, attribute, failed, kind};
 use crate::pool_client::{Upstream, until};
 use crate::program::{Program, http};
 
@@ -27,13 +27,13 @@ fn house(collector: &Collector, upstream: &Upstream) -> Program {
 
 /// The name of a span without what differs from one to the next.
 fn kind_of(name: &str) -> &'static str {
-    let methods = ["GET ", "POST ", "PATCH ", "DELETE ", "PUT ", "HEAD ", "OPTIONS ", "_OTHER "];
+    let methods = ["GET", "POST", "PATCH", "DELETE", "PUT", "HEAD", "OPTIONS", "HTTP"];
     match name {
         "POST /ai/multi-agent" => "POST {path}",
         name if name.starts_with("chat ") => "chat {model}",
-        name if name.starts_with("refresh ") => "refresh {credential}",
+        "refresh" => "refresh",
         name if name.starts_with("warp2api.") => "warp2api.{package}.{service}/{method}",
-        name if methods.iter().any(|method| name.starts_with(method)) => "{method} {route}",
+        name if methods.contains(&name.split(' ').next().unwrap()) => "{method} {route}",
         name => panic!("{name} is no span that is known"),
     }
 }
@@ -43,7 +43,7 @@ fn strangers(spans: &[(String, Span)]) -> BTreeSet<String> {
     let known = |table: &[(&str, &str)], name: &str| table.iter().any(|(known, _)| *known == name);
     let mut strangers = BTreeSet::new();
     for (_, span) in spans {
-        let kind = ["", "internal", "server", "client"][usize::try_from(span.kind).unwrap()];
+        let kind = kind(span);
         let name = kind_of(&span.name);
         let row = names::SPANS.iter().find(|(known, ..)| *known == name).unwrap();
         if !row.1.contains(kind) {
@@ -58,6 +58,63 @@ fn strangers(spans: &[(String, Span)]) -> BTreeSet<String> {
         }
     }
     strangers
+}
+
+/// What every span of a kind has. Over sockets calls have more: the address of who is called.
+const REQUIRED: &[(&str, &[&str])] = &[
+    (
+        "{method} {route}",
+        &[
+            "http.request.method",
+            "url.path",
+            "url.scheme",
+            "http.response.status_code",
+            "warp2api.request.id",
+        ],
+    ),
+    (POOL, &["rpc.system.name", "rpc.method", "rpc.response.status_code"]),
+    (
+        "chat {model}",
+        &["gen_ai.operation.name", "gen_ai.provider.name", "gen_ai.request.model", "request_id", "trace_id"],
+    ),
+    ("POST {path}", &["http.request.method", "url.full", "server.address", "server.port"]),
+    ("refresh", &["warp2api.credential.id"]),
+];
+
+/// What a span lacks, or has that does not go together.
+fn faults(spans: &[(String, Span)]) -> BTreeSet<String> {
+    let mut faults = BTreeSet::new();
+    for (_, span) in spans {
+        let name = kind_of(&span.name);
+        let has = |attribute: &str| span.attributes.iter().any(|pair| pair.key == attribute);
+        let (_, required) = REQUIRED.iter().find(|(kind, _)| *kind == name).unwrap();
+        let lacking = required.iter().filter(|attribute| !has(attribute));
+        faults.extend(lacking.map(|attribute| format!("{} without {attribute}", span.name)));
+        if has("error.type") != failed(span) {
+            faults.insert(format!("{} with an error.type that its status does not have", span.name));
+        }
+        // One that has a route is called by it.
+        if name == "{method} {route}" && has("http.route") != span.name.contains(' ') {
+            faults.insert(format!("{} has another route", span.name));
+        }
+        for known in span.attributes.windows(2).filter(|pair| pair[0].key == pair[1].key) {
+            faults.insert(format!("{} twice on {}", known[0].key, span.name));
+        }
+    }
+    faults
+}
+
+/// What is asked that is not there.
+async fn strays(program: &Program) {
+    let root = format!("http://{}", program.edge());
+    let key = "planted-in-a-path";
+    let lost = http().get(format!("{root}/{key}?key=planted-query")).send().await.unwrap();
+    assert_eq!(lost.status(), 404);
+    let brew = reqwest::Method::from_bytes(b"BREW-SOMETHING-THAT-IS-NO-TEA-AT-ALL").unwrap();
+    let brewed = http().request(brew, format!("{root}/v1/models")).send().await.unwrap();
+    assert_eq!(brewed.status(), 405);
+    let model = http().get(format!("{root}/v1/models/auto?key=planted-query")).send().await.unwrap();
+    assert_eq!(model.status(), 200);
 }
 
 /// Events of that name, each with its attributes, and on which kind of span.
@@ -126,11 +183,33 @@ async fn what_happens_at_night_is_in_the_trace_and_all_of_it_in_the_tables() {
     .await;
     upstream.simulator.clear_queue();
     until("it is tried again", || chat() == "200").await;
+    strays(&program).await;
     program.signal("TERM");
     assert!(program.ended().status.success());
 
     let spans = collector.all();
     assert_eq!(strangers(&spans), BTreeSet::new());
+    assert_eq!(faults(&spans), BTreeSet::new());
+    for (name, expected) in [
+        ("GET", &[("url.path", "/REDACTED"), ("warp2api.error.reason", "ROUTE_NOT_FOUND")][..]),
+        ("GET /v1/models/{*id}", &[("url.path", "/v1/models/auto"), ("url.scheme", "http")]),
+        (
+            "HTTP /v1/models",
+            &[
+                ("http.request.method", "_OTHER"),
+                ("http.request.method_original", "BREW-SOMETHING-THAT-IS-NO-TEA-AT"),
+                ("warp2api.error.reason", "METHOD_NOT_ALLOWED"),
+            ],
+        ),
+    ] {
+        let Some((_, span)) = spans.iter().find(|(_, span)| span.name == name) else {
+            panic!("no {name} among {:?}", spans.iter().map(|(_, span)| &span.name).collect::<BTreeSet<_>>())
+        };
+        assert!(!failed(span), "what the caller did wrong is no failure of the server");
+        for (key, value) in expected {
+            assert_eq!(attribute(&span.attributes, key), *value, "{name}");
+        }
+    }
     for (name, of, expected) in [
         (names::LEASED, "chat {model}", &[("attempt", "1"), ("credential.tier", "personal")][..]),
         (names::FAILED_OVER, "chat {model}", &[("error.reason", "UPSTREAM_RATE_LIMITED")]),

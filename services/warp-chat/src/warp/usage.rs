@@ -27,6 +27,19 @@ pub(crate) fn reported(finished: &StreamFinished) -> Option<UsageReported> {
     (usage != UsageReported::default()).then_some(usage)
 }
 
+/// The model that answered: `finished` names one, and no other.
+pub(crate) fn model(finished: &StreamFinished) -> Option<&str> {
+    let counted = finished.token_usage.iter().map(|model| &model.model_id);
+    let charges = finished.request_charges.iter().flat_map(|charges| charges.usage_by_category.values());
+    let charged = charges.flat_map(|usage| {
+        let direct = usage.direct_api_inference_usage.keys();
+        direct.chain(usage.byok_inference_usage.keys()).chain(usage.custom_endpoint_inference_usage.keys())
+    });
+    let mut named = counted.chain(charged).filter(|model| !model.is_empty());
+    let first = named.next()?;
+    named.all(|model| model == first).then_some(first)
+}
+
 #[derive(Default)]
 struct Counts {
     input: i64,
@@ -67,4 +80,45 @@ fn conversation_total(finished: &StreamFinished) -> Option<i64> {
 fn credits(finished: &StreamFinished) -> Option<f64> {
     let cost = finished.request_cost.as_ref()?;
     Some(f64::from(cost.exact) + f64::from(cost.platform_credits))
+}
+
+#[cfg(test)]
+mod tests {
+    use warp2api_proto::warp::multi_agent::v1::response_event::stream_finished::{
+        ChargedUsage, InferenceUsage, RequestCharges, TokenUsage,
+    };
+
+    use super::*;
+
+    #[test]
+    fn the_model_that_answered_is_the_only_one_that_is_named() {
+        let finished = |counted: &[&str], charged: &[&str]| StreamFinished {
+            token_usage: counted
+                .iter()
+                .map(|model| TokenUsage { model_id: (*model).to_owned(), ..Default::default() })
+                .collect(),
+            request_charges: Some(RequestCharges {
+                usage_by_category: charged
+                    .iter()
+                    .map(|model| {
+                        let models = [((*model).to_owned(), InferenceUsage::default())].into_iter().collect();
+                        let usage = ChargedUsage { direct_api_inference_usage: models, ..Default::default() };
+                        (format!("for {model}"), usage)
+                    })
+                    .collect(),
+            }),
+            ..Default::default()
+        };
+        for (counted, charged, expected) in [
+            (&[][..], &[][..], None),
+            (&[""], &[], None),
+            (&["gpt"], &[], Some("gpt")),
+            (&["gpt"], &["gpt"], Some("gpt")),
+            (&[], &["gpt"], Some("gpt")),
+            (&["gpt"], &["claude"], None),
+            (&["gpt", "claude"], &[], None),
+        ] {
+            assert_eq!(model(&finished(counted, charged)), expected, "{counted:?} {charged:?}");
+        }
+    }
 }

@@ -13,7 +13,7 @@ pub(crate) const SPANS: &str = "spans";
 /// What has to be heard where: a surface that says nothing shows nothing.
 pub(crate) const HEARD: &[(&str, &str)] = &[
     (SPANS, "chat auto"),
-    (SPANS, "refresh "),
+    (SPANS, "\"refresh\""),
     (SPANS, "cancelled"),
     ("metrics by OTLP", "warp2api.pool.rotations"),
     ("stdout", "base URL"),
