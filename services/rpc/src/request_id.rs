@@ -3,7 +3,7 @@
 use axum::extract::Request;
 use axum::middleware::Next;
 use axum::response::Response;
-use http::HeaderValue;
+use http::{HeaderMap, HeaderValue};
 
 use crate::context::REQUEST_ID;
 
@@ -12,12 +12,18 @@ const MAX_LENGTH: usize = 128;
 
 /// Settles the id of a request before anything else sees it, and puts it on the answer.
 pub async fn settle(mut request: Request, next: Next) -> Response {
-    let given = request.headers().get(&REQUEST_ID).filter(|id| is_usable(id)).cloned();
-    let id = given.unwrap_or_else(new_id);
-    request.headers_mut().insert(&REQUEST_ID, id.clone());
+    let id = settled(request.headers_mut());
     let mut response = next.run(request).await;
     response.headers_mut().insert(&REQUEST_ID, id);
     response
+}
+
+/// Has the headers of a request name it, and says how.
+pub(crate) fn settled(headers: &mut HeaderMap) -> HeaderValue {
+    let given = headers.get(&REQUEST_ID).filter(|id| is_usable(id)).cloned();
+    let id = given.unwrap_or_else(new_id);
+    headers.insert(&REQUEST_ID, id.clone());
+    id
 }
 
 fn is_usable(id: &HeaderValue) -> bool {

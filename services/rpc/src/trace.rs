@@ -8,6 +8,7 @@
 mod ending;
 mod grpc;
 mod http;
+mod line;
 pub mod names;
 mod notes;
 mod repeated;
@@ -23,6 +24,7 @@ pub use ending::{Ending, EndingBody};
 pub(crate) use grpc::code_name;
 pub use grpc::{Open, Side, TraceLayer, Traced, TracedBody};
 pub use http::watch;
+pub use line::{CallLines, LinedCalls};
 pub use names::CANCELLED;
 pub use notes::{Noted, Notes};
 pub use repeated::Repeated;

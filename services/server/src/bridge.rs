@@ -19,6 +19,7 @@ use warp2api_proto::error::v1::ErrorReason;
 use warp2api_rest::{Rest, RestConfig};
 use warp2api_rpc::endpoint::{self, Place};
 use warp2api_rpc::serve::Shutdown;
+use warp2api_rpc::trace::CallLines;
 use warp2api_rpc::{Failure, GrpcEndpoint, Guard, Link, MAX_MESSAGE_BYTES, request_id, trace};
 
 use crate::config::{Config, Role};
@@ -82,7 +83,7 @@ pub(crate) fn router(
         .layer(middleware::from_fn(trace::watch))
         .layer(settle())
         .with_state(rest);
-    Ok(routes.merge(grpc.layer(guard)).fallback_service(others))
+    Ok(routes.merge(grpc.layer(guard).layer(CallLines)).fallback_service(others))
 }
 
 /// How the monitor behaves. What is kept of the codec's paths is a part of what is kept for operators.

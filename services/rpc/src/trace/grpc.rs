@@ -13,6 +13,7 @@ use tracing::{Instrument as _, Level, Span};
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
 use super::ending::{Ending, EndingBody};
+use super::line::Settled;
 use super::repeated::Shared;
 use super::{CANCELLED, adopt, end, failed, inject, name_trace};
 use crate::endpoint::Place;
@@ -147,7 +148,10 @@ where
         let span = span_of(self.layer.side, method);
         if self.layer.side == Side::Server {
             adopt(&span, request.headers());
-            name_trace(&span, request.headers_mut());
+            let parent = name_trace(&span, request.headers_mut());
+            if let (Some(settled), Some(parent)) = (request.extensions().get::<Settled>(), parent) {
+                settled.settle(parent);
+            }
         }
         if span.is_disabled() {
             return Box::pin(self.inner.call(request));

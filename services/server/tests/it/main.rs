@@ -13,6 +13,8 @@ mod export_settings;
 mod keys;
 #[cfg(unix)]
 mod kills;
+#[cfg(unix)]
+mod lines;
 mod metrics;
 mod numbers;
 mod operate;
