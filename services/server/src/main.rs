@@ -7,6 +7,7 @@
 )]
 
 use std::process::ExitCode;
+use std::time::SystemTime;
 
 use clap::Parser as _;
 use warp2api_server::app::App;
@@ -91,6 +92,11 @@ fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return fail(1, &error.into()),
     };
+    let (stops, hangups) = {
+        // Before anything is built: a signal that comes early must not end it unheard.
+        let _within = runtime.enter();
+        signals::install()
+    };
     let started = {
         // What is sent is sent from there.
         let _within = runtime.enter();
@@ -101,7 +107,7 @@ fn main() -> ExitCode {
         Err(error) => return fail(USAGE, &anyhow::anyhow!(error)),
     };
     let reloader = Reloader::new(sources, role, settings);
-    match runtime.block_on(run(config, reloader)) {
+    match runtime.block_on(run(config, reloader, stops, hangups)) {
         Ok(()) => {
             telemetry.stop();
             ExitCode::SUCCESS
@@ -110,28 +116,42 @@ fn main() -> ExitCode {
     }
 }
 
-async fn run(config: Config, reloader: Reloader) -> anyhow::Result<()> {
+async fn run(
+    config: Config,
+    reloader: Reloader,
+    mut stops: signals::Stops,
+    hangups: signals::Hangups,
+) -> anyhow::Result<()> {
     if config.chat.trace_content {
         tracing::warn!(
             "what is asked and answered is sent along with traces \
              (OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT)"
         );
     }
-    let app = Box::pin(App::build(config)).await?;
+    let app = tokio::select! {
+        app = Box::pin(App::build(config)) => app?,
+        () = stops.stop() => {
+            aside!("stopped before it had started");
+            return Ok(());
+        }
+    };
     say::greeting(banner::text(&app, &app.addresses()?));
-    let _note = leave_note(&app)?;
+    let mut note = leave_note(&app)?;
     let running = app.spawn();
     supervisor::ready();
     let mut watchdog = std::pin::pin!(supervisor::watchdog());
     tokio::select! {
-        () = signals::stop() => {}
-        () = reloader.run(&running) => {}
+        () = stops.stop() => {}
+        () = reloader.run(&running, hangups) => {}
         () = watchdog.as_mut() => {}
+    }
+    if let Some(Err(error)) = note.as_mut().map(|note| note.stops(SystemTime::now())) {
+        tracing::warn!(%error, "a second `warp2api stop` will not know that this process stops already");
     }
     supervisor::stopping();
     aside!("stopping: open streams may finish; once more to stop at once");
     let finished = tokio::select! {
-        finished = running.drain(signals::stop()) => finished,
+        finished = running.drain(stops.hurry()) => finished,
         () = watchdog => false,
     };
     if !finished {
@@ -149,13 +169,15 @@ fn operate_on(operation: &Operation, config: Config, settings: &Settings) -> Exi
 
 /// Tells `warp2api stop` and `status` that it runs. Where nothing can be written it runs all the same.
 fn leave_note(app: &App) -> anyhow::Result<Option<NoteFile>> {
-    let Some(folder) = app.config().store.folder() else { return Ok(None) };
     let note =
         Note::of_this_process(app.config().role, &app.addresses()?).with_certificates(&app.config().security);
-    Ok(NoteFile::leave(&folder, &note).unwrap_or_else(|error| {
-        tracing::info!(folder = %folder.display(), %error, "`warp2api stop` will not find this process");
-        None
-    }))
+    let unfound = "`warp2api stop` and `status` will not find this process";
+    let Some(folder) = app.config().store.notes_folder() else {
+        tracing::warn!("{unfound}: there is no folder for its note; W2A_DATA_DIR names one");
+        return Ok(None);
+    };
+    let left = NoteFile::leave(&folder, note);
+    Ok(left.inspect_err(|error| tracing::warn!(folder = %folder.display(), %error, "{unfound}")).ok())
 }
 
 fn show_config(args: &ConfigArgs, settings: &Settings, origins: &Origins, config: &Config) -> bool {

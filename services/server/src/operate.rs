@@ -4,16 +4,20 @@
 mod ask;
 mod doctor;
 mod note;
+mod note_file;
 mod remote;
 mod report;
 mod rooms;
 mod smoke;
 mod status;
 mod stop;
+mod whereabouts;
 
 pub(crate) use ask::chain;
-pub use note::{Note, NoteFile};
+pub use note::Note;
+pub use note_file::NoteFile;
 pub use rooms::implied;
+pub use whereabouts::Whereabouts;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -223,8 +227,9 @@ impl House {
 
 /// Does it.
 pub async fn run(operation: &Operation, config: Config, settings: &Settings) -> ExitCode {
-    let folder = config.store.folder();
-    let notes = folder.as_deref().map(note::running).unwrap_or_default();
+    let folder = config.store.notes_folder();
+    let found = folder.as_deref().map_or_else(|| Ok(Vec::new()), note_file::running);
+    let notes = found.as_ref().map(Vec::clone).unwrap_or_default();
     let well = match operation {
         Operation::Status(args) => {
             let house = House::new(config, settings, None, None).at(&notes);
@@ -232,7 +237,7 @@ pub async fn run(operation: &Operation, config: Config, settings: &Settings) -> 
         }
         Operation::Stop(args) => {
             let usual = config.drain_window + config.drain_timeout + Duration::from_secs(10);
-            stop::run(folder.as_deref(), notes, args, usual).await
+            stop::run(folder.as_deref(), found, args, usual).await
         }
         Operation::Doctor(args) => {
             let house = House::new(config, settings, args.url.as_ref(), args.key.as_ref());

@@ -51,8 +51,7 @@ impl Reloader {
     }
 
     /// Takes new settings over into `running` whenever there are some. Does not end.
-    pub async fn run(mut self, running: &Running) {
-        let mut hangups = signals::Hangups::new();
+    pub async fn run(mut self, running: &Running, mut hangups: signals::Hangups) {
         loop {
             let told = tokio::select! {
                 () = hangups.next() => true,

@@ -82,6 +82,12 @@ impl StoreConfig {
         }
     }
 
+    /// The folder of what the process says of itself while it runs. A house that leaves nothing behind says it in the
+    /// usual one, or nowhere if there is none.
+    pub fn notes_folder(&self) -> Option<PathBuf> {
+        self.folder().or_else(usual_folder)
+    }
+
     /// Whether it is a file that is not there yet.
     pub(crate) fn would_be_made(&self) -> bool {
         match &self.place {

@@ -6,7 +6,8 @@ use warp2api_rpc::http_endpoint::{RemoteHttp, remote};
 use warp2api_rpc::tls::ClientTls;
 
 use super::ask::ask;
-use super::note::{self, Note};
+use super::note::Note;
+use super::note_file;
 use super::report::Line;
 use super::{House, chain};
 use crate::config::{Config, Role};
@@ -18,14 +19,15 @@ use crate::trust;
 pub fn implied(settings: Settings) -> Role {
     let (chat, pool) = (settings.warp_chat.clone(), settings.token_pool.clone());
     let config = Config::resolve(Role::Codec, settings).ok();
-    let notes = config.and_then(|config| config.store.folder()).map(|folder| note::running(&folder));
+    let folder = config.and_then(|config| config.store.notes_folder());
+    let notes = folder.and_then(|folder| note_file::running(&folder).ok());
     decide(&notes.unwrap_or_default(), chat.as_deref(), pool.as_deref())
 }
 
 fn decide(notes: &[Note], chat: Option<&str>, pool: Option<&str>) -> Role {
     let elsewhere = |place: Option<&str>| place.is_some_and(|place| place != "local");
     match notes {
-        [note] => Role::named(&note.role).unwrap_or(Role::All),
+        [note] => note.known_role().unwrap_or(Role::All),
         _ if elsewhere(chat) => Role::Gateway,
         _ if elsewhere(pool) => Role::WarpChat,
         _ => Role::All,

@@ -1,5 +1,5 @@
-//! `warp2api stop`: tells what runs on the data folder to stop, and waits. Only a process that has the folder's lock is
-//! told anything.
+//! `warp2api stop`: tells what runs on the data folder to stop, and waits. Only a process that has a lock of the folder and
+//! whose number means something here is told anything; one that stops already is only waited for, unless it is to hurry.
 
 use std::path::Path;
 use std::time::Duration;
@@ -8,13 +8,24 @@ use serde_json::json;
 use tokio::time::Instant;
 
 use super::StopArgs;
-use super::note::{Note, still_runs};
+use super::note::Note;
+use super::note_file::{Unseen, again};
+use super::whereabouts::Whereabouts;
 use crate::say::answer;
 
 /// How often is looked whether it has ended.
 const STEP: Duration = Duration::from_millis(50);
 
-pub(super) async fn run(folder: Option<&Path>, notes: Vec<Note>, args: &StopArgs, usual: Duration) -> bool {
+pub(super) async fn run(
+    folder: Option<&Path>,
+    notes: Result<Vec<Note>, Unseen>,
+    args: &StopArgs,
+    usual: Duration,
+) -> bool {
+    let (notes, unseen) = match notes {
+        Ok(notes) => (notes, None),
+        Err(unseen) => (Vec::new(), Some(unseen.to_string())),
+    };
     let given = args.timeout.map(|seconds| Duration::try_from_secs_f64(seconds).unwrap_or(usual));
     let patience = given.unwrap_or(usual);
     let (mut stopped, mut left) = (Vec::new(), Vec::new());
@@ -30,28 +41,33 @@ pub(super) async fn run(folder: Option<&Path>, notes: Vec<Note>, args: &StopArgs
     if args.output.json {
         let left: Vec<_> =
             left.iter().map(|(note, words)| json!({"process": note, "message": words})).collect();
-        return answer(format!("{}\n", json!({"ok": well, "stopped": stopped, "left": left}))) && well;
+        let told = json!({"ok": well, "stopped": stopped, "left": left, "error": unseen});
+        return answer(format!("{told}\n")) && well;
     }
     let words = stopped.iter().map(|note| format!("stopped {} (process {})\n", note.role, note.pid));
     let told = answer(words.collect::<String>());
     for (note, words) in &left {
         crate::aside!("warp2api: {} (process {}): {words}", note.role, note.pid);
     }
-    if stopped.is_empty() && left.is_empty() {
-        let place = folder.map_or_else(|| "memory".to_owned(), |folder| folder.display().to_string());
-        crate::aside!(
-            "warp2api: nothing runs on {place}; W2A_DATA_DIR names another folder, and what keeps its pool in memory alone \
-             is stopped where it was started"
-        );
+    if let Some(words) = &unseen {
+        crate::aside!("warp2api: {words}");
+    } else if stopped.is_empty() && left.is_empty() {
+        let place = folder.map_or_else(|| "a folder: there is none".to_owned(), |f| f.display().to_string());
+        crate::aside!("warp2api: nothing runs on {place}; W2A_DATA_DIR names another folder");
     }
     well && told
 }
 
 async fn stop(folder: &Path, note: &Note, now: bool, patience: Duration) -> Result<(), String> {
+    if let Some(words) = note.whereabouts.apart(&Whereabouts::here()) {
+        return Err(words.to_owned());
+    }
     let end = Instant::now() + patience;
     let mut told = false;
-    while still_runs(folder, note) {
-        if !told || now {
+    while let Some(current) = again(folder, note).map_err(|unseen| unseen.to_string())? {
+        // To one that stops, whoever has told it, a second word would be a word to hurry. That word is given again and
+        // again: right after the first one it would be taken for the same.
+        if now || !told && current.stopping_since.is_none() {
             tell(note.pid)?;
             told = true;
         }

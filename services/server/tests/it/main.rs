@@ -16,6 +16,8 @@ mod kills;
 #[cfg(unix)]
 mod lines;
 mod metrics;
+#[cfg(unix)]
+mod notes;
 mod numbers;
 mod operate;
 mod parts;
@@ -34,6 +36,8 @@ mod replicas;
 mod sampling;
 mod scrape;
 mod settings;
+#[cfg(unix)]
+mod signals;
 #[cfg(unix)]
 mod stop;
 #[cfg(unix)]

@@ -42,7 +42,8 @@ fn a_program_is_found_by_its_folder_looked_at_and_stopped() {
     let (code, stopped) = told(&["stop"], &data);
     assert_eq!((code, &stopped["stopped"][0]["role"]), (0, &"serve".into()), "{stopped}");
     assert_eq!(program.ended().status.code(), Some(0));
-    assert!(!folder.path().join("serve.pid").exists());
+    let left: Vec<_> = folder.path().read_dir().unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert!(!left.iter().any(|name| name.to_string_lossy().starts_with("serve")), "{left:?}");
     let again = run(&["stop"], &data);
     assert_eq!(again.status.code(), Some(1), "{again:?}");
     assert!(again.stderr.contains("nothing runs on"), "{again:?}");
@@ -54,8 +55,9 @@ fn a_program_is_found_by_its_folder_looked_at_and_stopped() {
 fn a_stop_never_ends_a_stranger() {
     let folder = tempfile::tempdir().unwrap();
     let data = [("W2A_DATA_DIR", folder.path().to_str().unwrap())];
-    Program::start(&[], &data).killed();
-    let note = folder.path().join("serve.pid");
+    let program = Program::start(&[], &data);
+    let note = program.note(folder.path(), "serve");
+    program.killed();
     let mut left: Value = serde_json::from_str(&std::fs::read_to_string(&note).unwrap()).unwrap();
     left["pid"] = std::process::id().into();
     std::fs::write(&note, left.to_string()).unwrap();

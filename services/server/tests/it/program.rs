@@ -113,6 +113,13 @@ pub(crate) fn run_unread(arguments: &[&str]) -> Ended {
     Ended { status, stdout: String::new(), stderr: stderr.join().unwrap() }
 }
 
+/// What a command says as JSON, and its exit code.
+pub(crate) fn told(arguments: &[&str], settings: &[(&str, &str)]) -> (i32, serde_json::Value) {
+    let ended = run(&[arguments, &["--json"]].concat(), settings);
+    let json = serde_json::from_str(&ended.stdout).unwrap_or_else(|error| panic!("{error}: {ended:?}"));
+    (ended.status.code().unwrap(), json)
+}
+
 fn read(mut pipe: impl std::io::Read + Send + 'static) -> JoinHandle<String> {
     std::thread::spawn(move || {
         let mut text = String::new();
@@ -163,7 +170,38 @@ impl Program {
         Self::begin(command, folder)
     }
 
-    fn begin(mut command: Command, folder: tempfile::TempDir) -> Self {
+    /// The same in a terminal, whose other end comes along.
+    #[cfg(unix)]
+    pub(crate) fn start_in_terminal() -> (Self, std::os::fd::OwnedFd) {
+        use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+        let folder = tempfile::tempdir().unwrap();
+        let ports = [("PORT", "0"), ("W2A_GRPC_ADDR", "127.0.0.1:0"), ("W2A_DRAIN_WINDOW", "0")];
+        let mut command = command(&[], &ports, &folder);
+        let other = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+        grantpt(&other).unwrap();
+        unlockpt(&other).unwrap();
+        let path = ptsname(&other, Vec::new()).unwrap().into_string().unwrap();
+        let flags = rustix::fs::OFlags::RDWR | rustix::fs::OFlags::NOCTTY;
+        command.stdin(rustix::fs::open(path, flags, rustix::fs::Mode::empty()).unwrap());
+        (Self::begin(command, folder), other)
+    }
+
+    /// Starts one that will not get so far as to have a banner.
+    #[cfg(unix)]
+    pub(crate) fn start_unready(settings: &[(&str, &str)]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mut command = command(&[], &[("PORT", "0"), ("W2A_GRPC_ADDR", "127.0.0.1:0")], &folder);
+        command.envs(settings.iter().copied());
+        Self::spawn(command, folder)
+    }
+
+    fn begin(command: Command, folder: tempfile::TempDir) -> Self {
+        let mut program = Self::spawn(command, folder);
+        program.read_banner();
+        program
+    }
+
+    fn spawn(mut command: Command, folder: tempfile::TempDir) -> Self {
         let mut child = command.spawn().unwrap();
         let stdout = BufReader::new(child.stdout.take().unwrap());
         let (sender, lines) = channel();
@@ -171,9 +209,7 @@ impl Program {
             stdout.lines().map_while(Result::ok).try_for_each(|line| sender.send(line))
         });
         let stderr = child.stderr.take().map(read);
-        let mut program = Self { child, lines, stderr, banner: String::new(), _folder: folder };
-        program.read_banner();
-        program
+        Self { child, lines, stderr, banner: String::new(), _folder: folder }
     }
 
     /// Reads until the empty line that ends the part with the addresses, and what may come after it.
@@ -240,6 +276,23 @@ impl Program {
     pub(crate) fn signal(&self, name: &str) {
         let pid = self.child.id().to_string();
         assert!(Command::new("kill").args([&format!("-{name}"), &pid]).status().unwrap().success());
+    }
+
+    /// Sends a signal again and again until it has ended.
+    #[cfg(unix)]
+    pub(crate) fn signal_until_it_ends(&mut self, name: &str) {
+        let end = Instant::now() + PATIENCE;
+        while self.child.try_wait().unwrap().is_none() {
+            assert!(Instant::now() < end, "it does not end");
+            self.signal(name);
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// The file that tells of it in the data folder.
+    #[cfg(unix)]
+    pub(crate) fn note(&self, folder: &std::path::Path, role: &str) -> std::path::PathBuf {
+        folder.join(format!("{role}-{}.pid", self.child.id()))
     }
 
     /// Ends it without a word.

@@ -167,7 +167,7 @@ fn a_status_beside_the_house_trusts_the_certificate_that_the_house_shows_and_no_
     self_signed(&house.authority, "edge");
     let settings = without(&house.settings, &["W2A_GRPC_CLIENT_CA"]);
     let settings = without(&settings, &OF_SERVICES);
-    let _program = Program::start(&[], &borrowed(&settings));
+    let program = Program::start(&[], &borrowed(&settings));
 
     let (code, status) = told(&["status"], &settings);
     assert_eq!((code, &status["ready"]), (0, &Value::Bool(true)), "{status}");
@@ -179,7 +179,7 @@ fn a_status_beside_the_house_trusts_the_certificate_that_the_house_shows_and_no_
     assert!(shown.contains("credentials  not told: ") && shown.contains("admin key"), "{shown}");
 
     // A file with another certificate is no reason to trust.
-    let note = house.data.path().join("serve.pid");
+    let note = program.note(house.data.path(), "serve");
     let mut left: Value = serde_json::from_str(&std::fs::read_to_string(&note).unwrap()).unwrap();
     left["edge_certificate"] = house.authority.path("service.pem").into();
     left["grpc_certificate"] = house.authority.path("service.pem").into();
