@@ -70,6 +70,11 @@ impl Gateway {
         Ok(())
     }
 
+    /// Takes note of where chats run, which every answer names.
+    pub fn learn_upstream(&self, name: &str) {
+        self.edge.learn_upstream(name);
+    }
+
     /// What serves it.
     pub fn router(&self) -> Router {
         let routes = self.routes.clone();

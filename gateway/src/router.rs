@@ -38,7 +38,7 @@ struct Shared {
     warp_chat: WarpChatClient<GrpcEndpoint>,
     /// Responses that can be gone on after.
     kept: Arc<Shelf>,
-    /// Where chats run, as far as it is known: told at the start, or by the first chat.
+    /// Where chats run, as far as it is known: told at the start, by the health of the chat service or by the first chat.
     upstream: Arc<RwLock<Option<HeaderValue>>>,
 }
 

@@ -3,6 +3,7 @@
 //! Whoever sends a request cannot tell which it is. Requests carry absolute URIs; an embedded upstream looks at the
 //! path only. Proxies apply here and nowhere else: calls between services are never proxied.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -35,6 +36,8 @@ pub struct RemoteHttp {
     pub no_proxy: Option<String>,
     /// Whom to trust and what to show over TLS. Without it, the system's CAs are trusted.
     pub tls: Option<ClientTls>,
+    /// The unix socket that every request goes to, whatever its address says. Not on platforms that have none.
+    pub socket: Option<PathBuf>,
 }
 
 impl Default for RemoteHttp {
@@ -46,6 +49,7 @@ impl Default for RemoteHttp {
             https_proxy: None,
             no_proxy: None,
             tls: None,
+            socket: None,
         }
     }
 }
@@ -58,6 +62,7 @@ impl std::fmt::Debug for RemoteHttp {
             .field("https_proxy", &self.https_proxy.is_some())
             .field("no_proxy", &self.no_proxy)
             .field("tls", &self.tls)
+            .field("socket", &self.socket)
             .finish()
     }
 }
@@ -105,6 +110,10 @@ pub fn remote(config: &RemoteHttp) -> Result<HttpEndpoint, HttpEndpointError> {
         .http2_initial_connection_window_size(16 * 1024 * 1024);
     if let Some(tls) = &config.tls {
         builder = builder.tls_backend_preconfigured(rustls::ClientConfig::clone(&tls.get()));
+    }
+    #[cfg(unix)]
+    if let Some(socket) = &config.socket {
+        builder = builder.unix_socket(socket.as_path());
     }
     let direct = || config.no_proxy.as_deref().and_then(NoProxy::from_string);
     if let Some(url) = &config.http_proxy {

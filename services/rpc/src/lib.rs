@@ -28,6 +28,7 @@ pub mod context;
 pub mod deadline;
 pub mod endpoint;
 pub mod guard;
+pub mod health;
 pub mod http_endpoint;
 mod inflate;
 pub mod keep_alive;

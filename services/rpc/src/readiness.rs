@@ -12,20 +12,14 @@ use http::{HeaderValue, StatusCode};
 use serde_json::json;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
-use tonic_health::pb::HealthCheckRequest;
-use tonic_health::pb::health_check_response::ServingStatus;
-use tonic_health::pb::health_client::HealthClient;
 use warp2api_proto::error::v1::ErrorReason;
 
-use crate::endpoint::GrpcEndpoint;
 use crate::meter;
 use crate::reason::{Failure, reason_name};
 use crate::request_id;
 
 /// How often the question is asked.
 const PERIOD: Duration = Duration::from_secs(1);
-/// How long another service may take to answer it.
-const PATIENCE: Duration = Duration::from_secs(2);
 
 /// A question that is asked again and again. The error says why not.
 pub type Probe = Arc<dyn Fn() -> BoxFuture<'static, Result<(), Failure>> + Send + Sync>;
@@ -124,25 +118,6 @@ fn answer(status: StatusCode, body: &serde_json::Value) -> Response {
     let mut response = (status, axum::Json(body.clone())).into_response();
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
-}
-
-/// Asks the health of the service `name` at `endpoint`. `otherwise` is why not, where it says that it does not serve.
-pub fn of_service(endpoint: GrpcEndpoint, name: &'static str, otherwise: Failure) -> Probe {
-    Arc::new(move || {
-        let mut client = HealthClient::new(endpoint.clone());
-        let otherwise = otherwise.clone();
-        Box::pin(async move {
-            let asked = client.check(HealthCheckRequest { service: name.to_owned() });
-            match tokio::time::timeout(PATIENCE, asked).await {
-                Ok(Ok(answer)) if answer.get_ref().status() == ServingStatus::Serving => Ok(()),
-                Ok(Ok(_)) => Err(otherwise),
-                Ok(Err(_)) | Err(_) => {
-                    let words = "a service this one needs cannot be reached";
-                    Err(Failure::new(ErrorReason::ServiceUnreachable, words))
-                }
-            }
-        })
-    })
 }
 
 #[cfg(test)]

@@ -199,7 +199,8 @@ pub fn all_reasons() -> impl Iterator<Item = ErrorReason> {
     (1..1000).filter_map(|number| ErrorReason::try_from(number).ok())
 }
 
-fn reason_from_name(name: &str) -> Option<ErrorReason> {
+/// The reason of this name, as [`reason_name`] gives it.
+pub(crate) fn reason_from_name(name: &str) -> Option<ErrorReason> {
     ErrorReason::from_str_name(&format!("ERROR_REASON_{name}"))
 }
 

@@ -142,13 +142,13 @@ impl App {
         )?;
         let mut edge = match edge {
             Some(listener) => {
-                // A chat service elsewhere tells where it runs with its first answer.
+                // A chat service elsewhere tells where it runs when it is asked how it is, or with its first answer.
                 let known = chat_endpoint.is_some().then_some(config.chat.upstream_label.as_str());
                 let chat = here_or_there(chat_endpoint, &config.places.warp_chat, &secured.link)?;
                 let chat = endpoint::until(chat, shutdown.last_call.clone());
                 let edge = Gateway::new(config.gateway.clone(), chat, known)?;
                 let router = edge.router();
-                gateway = Some(edge);
+                gateway = Some(watched.tells(edge));
                 let services = grpc.as_ref().map(Listener::local_address).transpose()?;
                 let signpost = services
                     .as_ref()
@@ -184,10 +184,10 @@ impl App {
             *router = std::mem::take(router).merge(of_edge).merge(watched.readiness.routes());
         }
         if let Some((_, router, _)) = &mut bridge {
-            *router = std::mem::take(router).merge(of_bridge).merge(watched.readiness.routes());
+            *router = watched.at_services(std::mem::take(router).merge(of_bridge), &config);
         }
         let upstream = match (upstream, &config.upstream) {
-            (Some(listener), UpstreamChoice::Embedded(simulator)) => Some((listener, simulator.router())),
+            (Some(at), UpstreamChoice::Embedded(it)) => Some((at, watched.with_probes(it.router()))),
             (Some(_), UpstreamChoice::Remote(_)) => {
                 anyhow::bail!("`warp2api upstream` serves the embedded upstream; leave W2A_UPSTREAM unset")
             }

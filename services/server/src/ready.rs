@@ -1,12 +1,15 @@
 //! Whether this process can serve: a chat wants a lease, a lease wants a pool that answers and a credential that can
 //! serve. Each process asks the next one's health; the one with the pool asks the pool.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
+use axum::Router;
 use tokio_util::sync::CancellationToken;
+use warp2api_gateway::Gateway;
 use warp2api_proto::error::v1::ErrorReason;
 use warp2api_rpc::endpoint::{self, Place};
-use warp2api_rpc::readiness::{Probe, of_service};
+use warp2api_rpc::health::{Learn, of_service, telling};
+use warp2api_rpc::readiness::Probe;
 use warp2api_rpc::server::Health;
 use warp2api_rpc::{Failure, Link, Readiness};
 use warp2api_token_pool::Pool;
@@ -26,17 +29,26 @@ pub(crate) struct Watched {
     probe: Probe,
     /// Whether the answer is at hand without asking another process.
     is_local: bool,
+    /// The edge, which is told where chats run by a chat service that is asked how it is.
+    edge: Arc<OnceLock<Gateway>>,
 }
 
 impl Watched {
     /// `pool` is the pool of this process, if it has one.
     pub(crate) fn new(config: &Config, link: &Link, pool: Option<&Pool>) -> anyhow::Result<Self> {
         let places = &config.places;
+        let edge: Arc<OnceLock<Gateway>> = Arc::default();
+        let told = Arc::clone(&edge);
+        let learn: Learn = Arc::new(move |upstream| {
+            if let Some(edge) = told.get() {
+                edge.learn_upstream(upstream);
+            }
+        });
         let has_edge = matches!(config.role, Role::All | Role::Gateway);
         let (probe, is_local): (Probe, bool) = if has_edge && places.warp_chat != Place::Local {
             let words = "the chat service says that no chat can be served now";
             let otherwise = Failure::new(ErrorReason::NoCredentialAvailable, words);
-            (of_service(endpoint::linked(&places.warp_chat, link)?, WARP_CHAT, otherwise), false)
+            (of_service(endpoint::linked(&places.warp_chat, link)?, WARP_CHAT, otherwise, Some(learn)), false)
         } else if let Some(pool) = pool.cloned() {
             let ask = move || {
                 let pool = pool.clone();
@@ -46,11 +58,33 @@ impl Watched {
         } else if matches!(config.role, Role::All | Role::WarpChat) {
             let words = "the pool says that no credential can be leased now";
             let otherwise = Failure::new(ErrorReason::NoCredentialAvailable, words);
-            (of_service(endpoint::linked(&places.token_pool, link)?, LEASES, otherwise), false)
+            (of_service(endpoint::linked(&places.token_pool, link)?, LEASES, otherwise, None), false)
         } else {
             (Arc::new(|| Box::pin(std::future::ready(Ok(()))) as _), true)
         };
-        Ok(Self { readiness: Readiness::default(), probe, is_local })
+        Ok(Self { readiness: Readiness::default(), probe, is_local, edge })
+    }
+
+    /// The same edge, which hears from now on where chats run.
+    pub(crate) fn tells(&self, edge: Gateway) -> Gateway {
+        self.edge.get_or_init(|| edge).clone()
+    }
+
+    /// `router` with `/livez` and `/readyz`.
+    pub(crate) fn with_probes(&self, router: Router) -> Router {
+        router.merge(self.readiness.routes())
+    }
+
+    /// The port of the services with `/livez` and `/readyz`, whose health over gRPC says why it cannot serve, and where chats
+    /// run if they run in this process.
+    pub(crate) fn at_services(&self, router: Router, config: &Config) -> Router {
+        let has_chat = match config.role {
+            Role::All => config.places.warp_chat == Place::Local,
+            Role::WarpChat => true,
+            Role::Gateway | Role::Codec | Role::TokenPool | Role::Upstream => false,
+        };
+        let upstream = has_chat.then_some(config.chat.upstream_label.as_str());
+        telling(self.with_probes(router), self.readiness.clone(), upstream)
     }
 
     /// Asks for the first time, where that takes no other process: who looks at once gets a true answer.
@@ -130,7 +164,7 @@ mod tests {
     /// A pool of a tier with these counts, of which the first comes back in so many seconds.
     async fn pool(active: usize, exhausted: usize, back: Option<u64>) -> PoolStatus {
         let exchange = warp2api_token_pool::TokenExchange {
-            endpoint: warp2api_rpc::http_endpoint::local(axum::Router::new()),
+            endpoint: warp2api_rpc::http_endpoint::local(Router::new()),
             url: String::new(),
             fallback_url: None,
             headers: Default::default(),
