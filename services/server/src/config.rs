@@ -12,7 +12,7 @@ use warp2api_rpc::listener::Address;
 use warp2api_token_pool::settings::CredentialSettings;
 use warp2api_token_pool::{NewCredential, PoolConfig};
 use warp2api_upstream_sim::Simulator;
-use warp2api_warp_chat::config::{History, OnQuota, ResumeLimits, ToolForm};
+use warp2api_warp_chat::config::{History, OnQuota, ToolForm};
 use warp2api_warp_chat::{ChatConfig, FeedConfig};
 
 pub(crate) use crate::config::edge::must_have_keys;
@@ -29,9 +29,7 @@ mod edge;
 mod exchange;
 mod role;
 mod security;
-
-/// Below this a busy machine would let leases expire under turns.
-const SHORTEST_LEASE: Duration = Duration::from_secs(3);
+mod turns;
 
 /// Warp itself.
 const WARP_URL: &str = "https://app.warp.dev";
@@ -136,6 +134,13 @@ impl Config {
     /// # Errors
     /// Every mistake, each with the setting it is in and its place.
     pub fn resolve_from(role: Role, settings: Settings, origins: Origins) -> Result<Self, Problems> {
+        let (config, problems) = Self::look(role, settings, origins);
+        if problems.0.is_empty() { Ok(config) } else { Err(problems) }
+    }
+
+    /// The same for those who can do with what is right: settings that are wrong have their defaults, and what is wrong with
+    /// them is told apart.
+    pub fn look(role: Role, settings: Settings, origins: Origins) -> (Self, Problems) {
         let mut read = Reader::new(settings, origins);
         let credentials = credentials(&mut read);
         let for_show = read.settings.upstream.as_deref() == Some("embedded");
@@ -201,9 +206,9 @@ impl Config {
                 ),
                 server_preamble: read.flag(|s| &mut s.server_preamble, "server_preamble"),
                 client: client_headers(&mut read),
-                clocks: clocks(&mut read),
-                lease_life: lease_life(&mut read),
-                resume: resume(&mut read),
+                clocks: turns::clocks(&mut read),
+                lease_life: turns::lease_life(&mut read),
+                resume: turns::resume(&mut read),
                 feed: feed(&mut read),
                 trace_content: content(&mut read),
                 ..defaults
@@ -216,7 +221,7 @@ impl Config {
             drain_timeout: read.seconds(|s| &mut s.drain_timeout, "drain_timeout", Duration::from_secs(30)),
             upstream,
         };
-        read.finish(config)
+        (config, read.problems())
     }
 
     /// Decides what `auto` has left open, now that it is known whether credentials are stored.
@@ -278,19 +283,6 @@ fn trace_url(read: &mut Reader) -> Option<String> {
         read.problem("trace_url", "wants an http or https address with {trace_id} in it".to_owned());
     }
     Some(url)
-}
-
-fn resume(read: &mut Reader) -> ResumeLimits {
-    let defaults = ResumeLimits::default();
-    ResumeLimits {
-        conversations: read.number(
-            |s| &mut s.resume_conversations,
-            "resume_conversations",
-            defaults.conversations,
-        ),
-        bytes: read.number(|s| &mut s.resume_bytes, "resume_bytes", defaults.bytes),
-        idle: read.seconds(|s| &mut s.resume_idle, "resume_idle", defaults.idle),
-    }
 }
 
 fn credentials(read: &mut Reader) -> Vec<NewCredential> {
@@ -367,27 +359,6 @@ fn client_headers(read: &mut Reader) -> warp2api_warp_chat::config::ClientHeader
         os_name: read.take(|s| &mut s.warp_os_name).unwrap_or(defaults.os_name),
         os_version: read.take(|s| &mut s.warp_os_version).unwrap_or(defaults.os_version),
     }
-}
-
-fn clocks(read: &mut Reader) -> warp2api_warp_chat::config::Clocks {
-    let defaults = warp2api_warp_chat::config::Clocks::default();
-    warp2api_warp_chat::config::Clocks {
-        first_event: read.seconds(
-            |s| &mut s.first_event_timeout,
-            "first_event_timeout",
-            defaults.first_event,
-        ),
-        gap: read.seconds(|s| &mut s.event_gap_timeout, "event_gap_timeout", defaults.gap),
-        lifetime: read.seconds(|s| &mut s.turn_timeout, "turn_timeout", defaults.lifetime),
-    }
-}
-
-fn lease_life(read: &mut Reader) -> Duration {
-    let life = read.seconds(|s| &mut s.lease_life, "lease_life", ChatConfig::default().lease_life);
-    if life < SHORTEST_LEASE {
-        read.problem("lease_life", "must be 3 seconds at least: leases have to be renewed in time");
-    }
-    life
 }
 
 fn host_of(url: &str) -> String {

@@ -13,7 +13,7 @@ use clap::Parser as _;
 use warp2api_server::app::App;
 use warp2api_server::cli::{Cli, Command, ConfigArgs};
 use warp2api_server::config::{Config, Role};
-use warp2api_server::operate::{self, Note, NoteFile, Operation};
+use warp2api_server::operate::{self, Note, NoteFile, Operation, Written};
 use warp2api_server::reload::Reloader;
 use warp2api_server::settings::Settings;
 use warp2api_server::sources::{Gathered, Origins, Sources};
@@ -34,6 +34,9 @@ fn main() -> ExitCode {
         return tokens::run(args, cli.settings, cli.config);
     }
     let sources = Sources::new(cli.settings, cli.config);
+    if let Some(Command::Operate(operation)) = &cli.command {
+        return operate_on(operation, &sources);
+    }
     let (Gathered { settings, origins, strangers }, mut problems) = match sources.look() {
         Ok(found) => found,
         Err(error) => return fail(USAGE, &error.into()),
@@ -53,11 +56,6 @@ fn main() -> ExitCode {
     problems.0.extend(telemetry::check(&settings).err());
     let role = match &command {
         Command::Config(args) => args.role,
-        // These only look for a house: what one would need to open its rooms is not their business.
-        Command::Operate(Operation::Status(_) | Operation::Stop(_) | Operation::Smoke(_)) => Role::Codec,
-        Command::Operate(Operation::Doctor(args)) => {
-            args.role.unwrap_or_else(|| operate::implied(settings.clone()))
-        }
         other => other.role().unwrap_or(Role::All),
     };
     let config = match Config::resolve_from(role, settings.clone(), origins.clone()) {
@@ -84,9 +82,6 @@ fn main() -> ExitCode {
         } else {
             ExitCode::FAILURE
         };
-    }
-    if let Command::Operate(operation) = command {
-        return operate_on(&operation, config, &settings);
     }
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
@@ -160,9 +155,13 @@ async fn run(
     Ok(())
 }
 
-fn operate_on(operation: &Operation, config: Config, settings: &Settings) -> ExitCode {
+/// Whatever is wrong with the settings: these commands are there for that.
+fn operate_on(operation: &Operation, sources: &Sources) -> ExitCode {
+    let (found, mut problems) = sources.look_anyway();
+    problems.0.extend(telemetry::check(&found.settings).err());
+    let written = Written { found, problems };
     match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-        Ok(runtime) => runtime.block_on(operate::run(operation, config, settings)),
+        Ok(runtime) => runtime.block_on(operate::run(operation, &written)),
         Err(error) => fail(1, &error.into()),
     }
 }

@@ -32,6 +32,11 @@ impl Reader {
         if self.problems.is_empty() { Ok(result) } else { Err(Problems(self.problems)) }
     }
 
+    /// What was wrong.
+    pub(crate) fn problems(self) -> Problems {
+        Problems(self.problems)
+    }
+
     /// Notes what is wrong with the setting `key`. The words must not hold its value if that is a secret.
     pub(crate) fn problem(&mut self, key: &str, words: impl Display) {
         let env = TABLE.iter().find(|described| described.key == key).map(|described| described.env);

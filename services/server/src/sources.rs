@@ -141,6 +141,26 @@ impl Sources {
         Ok((gathered, Problems(problems)))
     }
 
+    /// The same for those who go on with what can be read: a source that cannot be is one of the problems.
+    pub fn look_anyway(&self) -> (Gathered, Problems) {
+        let error = match self.look() {
+            Ok(found) => return found,
+            Err(error) => error,
+        };
+        let without = |error: SourceError| format!("{:#}; the others are used", anyhow::Error::from(error));
+        let bare = Self { config_file: None, ..self.clone() };
+        let (found, mut problems) = bare.look().unwrap_or_else(|_| (self.nearest(), Problems(Vec::new())));
+        problems.0.insert(0, without(error));
+        (found, problems)
+    }
+
+    /// What needs no file.
+    #[expect(clippy::disallowed_methods, reason = "this is the place that reads the environment")]
+    fn nearest(&self) -> Gathered {
+        let environment = Settings::from_variables(|name| std::env::var(name).ok());
+        Gathered { settings: self.flags.clone().or(environment), ..Gathered::default() }
+    }
+
     /// What the files hold now, to see whether they have changed. `None` for one that cannot be read.
     pub fn files(&self) -> Vec<Option<Vec<u8>>> {
         let files = self.config_file.iter().map(PathBuf::as_path).chain([Path::new(".env")]);

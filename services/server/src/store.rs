@@ -88,15 +88,18 @@ impl StoreConfig {
         self.folder().or_else(usual_folder)
     }
 
+    /// The file it is, if it is one.
+    pub(crate) fn file(&self) -> Option<PathBuf> {
+        match &self.place {
+            Place::Folder(folder) => Some(folder.clone().or_else(usual_folder)?.join(DATABASE)),
+            Place::Database(Database::Sqlite(path)) => Some(path.clone()),
+            Place::Database(_) => None,
+        }
+    }
+
     /// Whether it is a file that is not there yet.
     pub(crate) fn would_be_made(&self) -> bool {
-        match &self.place {
-            Place::Folder(folder) => {
-                folder.clone().or_else(usual_folder).is_some_and(|folder| !folder.join(DATABASE).exists())
-            }
-            Place::Database(Database::Sqlite(path)) => !path.exists(),
-            Place::Database(_) => false,
-        }
+        self.file().is_some_and(|file| !file.exists())
     }
 
     /// Whether there are credentials in it, as far as it can be opened.

@@ -29,6 +29,10 @@ pub(crate) fn none() -> Result<ClientTls, TlsError> {
 pub(crate) fn advice(words: &str, url: &str, config: &Config) -> Option<&'static str> {
     let says = |needle: &str| words.contains(needle);
     let security = &config.security;
+    if url.starts_with("unix:") {
+        // There is no TLS on a socket.
+        return None;
+    }
     if !url.starts_with("https:") {
         // What TLS answers to plain text is no HTTP.
         let strange = ["invalid HTTP version", "http2 error", "connection closed", "frame with invalid size"];

@@ -17,6 +17,10 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// A stream that takes this long and comes in one piece was held back by something.
 const HELD: Duration = Duration::from_secs(1);
 
+/// How long an edge may take to hear where its chats run.
+const HEARSAY: Duration = Duration::from_secs(5);
+const STEP: Duration = Duration::from_millis(100);
+
 struct Smoke<'a> {
     client: HttpEndpoint,
     house: &'a House,
@@ -28,43 +32,60 @@ pub(super) async fn run(house: &House, args: &SmokeArgs) -> bool {
         Ok(client) => client,
         Err(words) => {
             let cure = "correct --ca, W2A_SERVICE_CA or W2A_TLS_CERT";
-            return say(&[Line::fail("client", words, cure)], args.output);
+            return say(&[Line::fail("client", words, cure)], args.output, args.strict);
         }
     };
     let smoke = Smoke { client, house, model: &args.model };
-    let upstream = match smoke.get("/healthz").await {
-        Ok(health) if health.status == 200 => health.json()["upstream"].as_str().map(str::to_owned),
-        Ok(health) => return say(&[Line::fail("edge", health.trouble(), NO_EDGE)], args.output),
-        Err(words) => {
-            let url = &house.edge.url;
-            let cure = trust::advice(&words, url, &house.config).unwrap_or(NO_EDGE);
-            return say(&[Line::fail("edge", format!("{url}: {words}"), cure)], args.output);
-        }
+    let upstream = match smoke.upstream().await {
+        Ok(upstream) => upstream,
+        Err(line) => return say(&[line], args.output, args.strict),
     };
     let is_embedded = upstream.as_deref() == Some("embedded");
     if !is_embedded && !args.yes {
         let words =
             format!("chats run on {}", upstream.as_deref().unwrap_or("an upstream that is not known yet"));
         let cure = "this spends quota, three or four short turns: `warp2api smoke --yes` does it";
-        return say(&[Line::fail("upstream", words, cure)], args.output);
+        return say(&[Line::fail("upstream", words, cure)], args.output, args.strict);
     }
     let lines =
         [smoke.models().await, smoke.whole().await, smoke.stream(is_embedded).await, smoke.tool().await];
-    say(&lines, args.output)
+    say(&lines, args.output, args.strict)
 }
 
 const NO_EDGE: &str = "start it with `warp2api`, or name it with --url";
 const LOOK: &str = "`warp2api doctor` looks for the cause, docs/troubleshooting.md knows the messages";
 
 impl Smoke<'_> {
+    /// Where chats run. An edge that has just started may not have heard of it yet: its chat service tells it within a
+    /// second or two.
+    async fn upstream(&self) -> Result<Option<String>, Line> {
+        let end = Instant::now() + HEARSAY;
+        loop {
+            let health = match self.get("/healthz").await {
+                Ok(health) if health.status == 200 => health.json(),
+                Ok(health) => return Err(Line::fail("edge", health.trouble(), NO_EDGE)),
+                Err(words) => {
+                    let url = &self.house.edge.url;
+                    let cure = trust::advice(&words, url, &self.house.config).unwrap_or(NO_EDGE);
+                    return Err(Line::fail("edge", format!("{url}: {words}"), cure));
+                }
+            };
+            let upstream = health["upstream"].as_str().map(str::to_owned);
+            if upstream.is_some() || Instant::now() >= end {
+                return Ok(upstream);
+            }
+            tokio::time::sleep(STEP).await;
+        }
+    }
+
     async fn get(&self, path: &str) -> Result<Answer, String> {
         let key = self.house.api_key.as_deref().map(|key| ("authorization", key));
-        ask(&self.client, Method::GET, &format!("{}{path}", self.house.edge.url), key, None, PATIENCE).await
+        ask(&self.client, Method::GET, &self.house.edge.at(path), key, None, PATIENCE).await
     }
 
     async fn chat(&self, body: Value) -> Result<Answer, String> {
         let key = self.house.api_key.as_deref().map(|key| ("authorization", key));
-        let url = format!("{}/v1/chat/completions", self.house.edge.url);
+        let url = self.house.edge.at("/v1/chat/completions");
         let answer = ask(&self.client, Method::POST, &url, key, Some(&body), PATIENCE).await?;
         if answer.status == 200 { Ok(answer) } else { Err(answer.trouble()) }
     }

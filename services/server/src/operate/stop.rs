@@ -7,22 +7,18 @@ use std::time::Duration;
 use serde_json::json;
 use tokio::time::Instant;
 
-use super::StopArgs;
 use super::note::Note;
-use super::note_file::{Unseen, again};
+use super::note_file::again;
 use super::whereabouts::Whereabouts;
+use super::{Running, StopArgs};
 use crate::say::answer;
 
 /// How often is looked whether it has ended.
 const STEP: Duration = Duration::from_millis(50);
 
-pub(super) async fn run(
-    folder: Option<&Path>,
-    notes: Result<Vec<Note>, Unseen>,
-    args: &StopArgs,
-    usual: Duration,
-) -> bool {
-    let (notes, unseen) = match notes {
+pub(super) async fn run(running: Running, args: &StopArgs, usual: Duration) -> bool {
+    let folder = running.folder.as_deref();
+    let (notes, unseen) = match running.notes {
         Ok(notes) => (notes, None),
         Err(unseen) => (Vec::new(), Some(unseen.to_string())),
     };

@@ -6,19 +6,13 @@ use std::path::Path;
 use serde_json::Value;
 use sqlx::Connection as _;
 
-use crate::program::{Ended, Program, run, run_with};
+use crate::program::{Ended, Program, run_with, told};
 
 /// Every file below a folder, with what is in it.
 fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
     let Ok(entries) = std::fs::read_dir(folder) else { return BTreeMap::new() };
     let read = |path: &Path| (path.display().to_string(), std::fs::read(path).unwrap_or_default());
     entries.map(|entry| read(&entry.unwrap().path())).collect()
-}
-
-fn told(arguments: &[&str], settings: &[(&str, &str)]) -> (i32, Value) {
-    let ended: Ended = run(&[arguments, &["--json"]].concat(), settings);
-    let json = serde_json::from_str(&ended.stdout).unwrap_or_else(|error| panic!("{error}: {ended:?}"));
-    (ended.status.code().unwrap(), json)
 }
 
 fn level<'a>(told: &'a Value, name: &str) -> Option<&'a str> {

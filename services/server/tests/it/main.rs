@@ -30,7 +30,9 @@ mod postgres;
 mod program;
 #[path = "../../../token-pool/tests/it/proxy.rs"]
 mod proxy;
+mod ready;
 mod reload;
+mod repair;
 mod replicas;
 #[cfg(unix)]
 mod sampling;

@@ -175,7 +175,7 @@ async fn with_content_on_what_is_said_is_in_traces_and_nowhere_else() {
 #[test]
 fn the_password_of_a_database_is_shown_nowhere() {
     let settings = [
-        ("W2A_DATABASE_URL", "postgres://user:planted-database-password@127.0.0.1:9/planted-database"),
+        ("W2A_DATABASE_URL", "postgres://user:planted-database-password@127.0.0.1:9/pool"),
         ("W2A_UPSTREAM", "embedded"),
         ("W2A_LOG", "trace"),
         ("PORT", "0"),

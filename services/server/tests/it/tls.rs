@@ -175,6 +175,8 @@ fn a_status_beside_the_house_trusts_the_certificate_that_the_house_shows_and_no_
     let bare = vec![("W2A_DATA_DIR", house.data.path().display().to_string())];
     let (code, status) = told(&["status"], &bare);
     assert_eq!((code, &status["ready"]), (0, &Value::Bool(true)), "{status}");
+    let (code, asked) = told(&["status", "--ready"], &bare);
+    assert_eq!((code, &asked["ready"]), (0, &Value::Bool(true)), "{asked}");
     let shown = run(&["status"], &borrowed(&bare)).stdout;
     assert!(shown.contains("credentials  not told: ") && shown.contains("admin key"), "{shown}");
 
