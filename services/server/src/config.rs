@@ -36,6 +36,9 @@ const WARP_URL: &str = "https://app.warp.dev";
 /// Where the embedded upstream is said to be. Nothing is looked up.
 const EMBEDDED_URL: &str = "http://embedded.invalid";
 
+/// Where a part that runs apart looks for the services it calls, unless it is told.
+const SERVICES_HERE: &str = "http://127.0.0.1:28888";
+
 /// Everything a process needs to know.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -341,7 +344,7 @@ fn upstream(
 fn places(read: &mut Reader, role: Role) -> Places {
     let bridge = read.take(|s| &mut s.warp_bridge_url).filter(|_| role == Role::Gateway);
     let elsewhere = bridge.as_deref().unwrap_or(match role {
-        Role::Gateway | Role::WarpChat => "http://127.0.0.1:28888",
+        Role::Gateway | Role::WarpChat => SERVICES_HERE,
         _ => "local",
     });
     Places {

@@ -23,7 +23,10 @@ use warp2api_server::{aside, banner, check, keys, say, signals, supervisor, tele
 const USAGE: u8 = 64;
 
 fn main() -> ExitCode {
-    let mut cli = Cli::parse();
+    let mut cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return unparsed(&error),
+    };
     if let Some(tool) = cli.command.as_ref().and_then(Command::tool) {
         return tool.run();
     }
@@ -58,6 +61,10 @@ fn main() -> ExitCode {
         Command::Config(args) => args.role,
         other => other.role().unwrap_or(Role::All),
     };
+    if matches!(&command, Command::Config(args) if args.check) {
+        // A start would take the usual place; whoever checks wants to hear that nobody has written it.
+        problems.0.extend(role.missing_place(&settings));
+    }
     let config = match Config::resolve_from(role, settings.clone(), origins.clone()) {
         Ok(config) if problems.0.is_empty() => config,
         Ok(_) => return fail(USAGE, &problems.into()),
@@ -192,6 +199,13 @@ fn show_config(args: &ConfigArgs, settings: &Settings, origins: &Origins, config
         format!("{key} = {value:?}  # {place}\n")
     });
     say::answer(format!("# written\n{}\n# resolved\n{config:#?}\n", lines.collect::<String>()))
+}
+
+/// What clap has to say: help and the version, or what was typed that it does not know.
+fn unparsed(error: &clap::Error) -> ExitCode {
+    // Nobody may hear it.
+    drop(error.print());
+    if error.use_stderr() { ExitCode::from(USAGE) } else { ExitCode::SUCCESS }
 }
 
 fn fail(code: u8, error: &anyhow::Error) -> ExitCode {

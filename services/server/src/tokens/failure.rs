@@ -9,7 +9,7 @@ use crate::read::Problems;
 use crate::sources::SourceError;
 
 const FAILED: u8 = 1;
-const USAGE: u8 = 2;
+const USAGE: u8 = 64;
 
 /// A command failed.
 #[derive(Debug, thiserror::Error)]

@@ -6,7 +6,7 @@ use std::net::{TcpListener, TcpStream};
 
 use serde_json::Value;
 
-use crate::program::{Program, run, told};
+use crate::program::{Program, run, run_in, told};
 
 const PORTS: [(&str, &str); 2] = [("PORT", "0"), ("W2A_GRPC_ADDR", "127.0.0.1:0")];
 
@@ -141,6 +141,35 @@ fn a_healthy_upstream_of_its_own_is_well_and_its_port_has_probes() {
     let (_, found) = told(&["doctor", "--role", "gateway"], &taken);
     let words = checks(&found, "edge port")[0].to_string();
     assert!(words.contains("choose another port here (PORT)"), "{found}");
+}
+
+#[test]
+fn what_was_typed_wrong_has_one_exit_code() {
+    for arguments in [&["--prot", "1"][..], &["sevre"], &["tokens"], &["doctor", "--role", "no"]] {
+        let ended = run(arguments, &[]);
+        assert_eq!(ended.status.code(), Some(64), "{arguments:?}: {ended:?}");
+        assert!(ended.stderr.contains("Usage") || ended.stderr.contains("--help"), "{ended:?}");
+    }
+    for arguments in [&["--help"][..], &["--version"], &["stop", "--help"]] {
+        let ended = run(arguments, &[]);
+        assert_eq!((ended.status.code(), ended.stderr.as_str()), (Some(0), ""), "{arguments:?}");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let serve = run_in(&folder, &["config", "--check", "--role", "serve"], &PORTS);
+    assert_eq!(serve.status.code(), Some(0), "{serve:?}");
+}
+
+#[test]
+fn a_check_says_that_nobody_has_written_where_the_services_are() {
+    for (role, setting) in [("gateway", "W2A_WARP_CHAT"), ("warp-chat", "W2A_TOKEN_POOL")] {
+        let check = |settings: &[(&str, &str)]| {
+            run(&["config", "--check", "--role", role], &[settings, &[("W2A_UPSTREAM", "embedded")]].concat())
+        };
+        let ended = check(&[]);
+        assert_eq!(ended.status.code(), Some(64), "{ended:?}");
+        assert!(ended.stderr.contains(setting), "{ended:?}");
+        assert_eq!(check(&[(setting, "http://127.0.0.1:4003")]).status.code(), Some(0));
+    }
 }
 
 /// A proxy that gives an answer on when it has all of it.

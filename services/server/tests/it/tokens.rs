@@ -120,7 +120,7 @@ async fn an_operator_runs_the_pool_of_a_service_and_no_secret_is_seen() {
     );
     assert!(operator.done(&["rotate-key"], "").contains("sealed with the key"));
 
-    let unasked = operator.refused(&["remove", "spare"], "", 2);
+    let unasked = operator.refused(&["remove", "spare"], "", 64);
     assert!(unasked.contains("--yes"), "{unasked}");
     assert_eq!(
         operator.done(&["remove", "spare", "--yes"], ""),
@@ -297,7 +297,7 @@ fn what_cannot_be_done_is_said_with_a_way_out() {
             &["list"],
             &[memory, ("W2A_GRPC_ADDR", "nonsense")],
             "",
-            2,
+            64,
             "write `host:port` or `unix:/path/to.sock`",
         ),
         (
@@ -307,8 +307,8 @@ fn what_cannot_be_done_is_said_with_a_way_out() {
             1,
             "no service answers at unix:/no/such.sock",
         ),
-        (&["add"], &[stored], "", 2, "there is no secret on standard input"),
-        (&["add"], &[stored], "planted\nplanted\n", 2, "`warp2api tokens import` reads files"),
+        (&["add"], &[stored], "", 64, "there is no secret on standard input"),
+        (&["add"], &[stored], "planted\nplanted\n", 64, "`warp2api tokens import` reads files"),
         (&["add"], &[stored], "planted planted", 1, "has spaces or other characters that no token has"),
         (
             &["add", "--kind", "api-key"],
@@ -317,11 +317,11 @@ fn what_cannot_be_done_is_said_with_a_way_out() {
             1,
             "stands for a secret",
         ),
-        (&["add", "--secret-env", "planted"], &[stored], "", 2, "that --secret-env names is not set"),
-        (&["add", "wk-planted"], &[stored], "", 2, "unexpected argument"),
-        (&["add", "--tier", "gold"], &[stored], "", 2, "personal, shared, anonymous"),
+        (&["add", "--secret-env", "planted"], &[stored], "", 64, "that --secret-env names is not set"),
+        (&["add", "wk-planted"], &[stored], "", 64, "unexpected argument"),
+        (&["add", "--tier", "gold"], &[stored], "", 64, "personal, shared, anonymous"),
         (&["show", "wk-planted-1"], &[stored], "", 1, "no credential has the id or name that was given"),
-        (&["update", "x"], &[stored], "", 2, "--name, --tier, --leases or --secret"),
+        (&["update", "x"], &[stored], "", 64, "--name, --tier, --leases or --secret"),
         (&["import", missing], &[stored], "", 1, "cannot open "),
         (&["import", "-"], &[stored], "[\n planted", 1, "standard input: is no JSON from line 2 on"),
         (&["import", "-"], &[stored], "PORT=1\n", 1, "there is no credential in it"),

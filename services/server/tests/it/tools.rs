@@ -223,9 +223,9 @@ fn mistakes_are_told_with_a_way_out() {
             65,
             "1 of 1 frames could not be decoded",
         ),
-        (&["decode", "--base64", "--hex"], "", 2, "cannot be used with"),
-        (&["decode", "--framing", "sse"], "", 2, "--stream"),
-        (&["types", "--schema"], "", 2, "<NAME>"),
+        (&["decode", "--base64", "--hex"], "", 64, "cannot be used with"),
+        (&["decode", "--framing", "sse"], "", 64, "--stream"),
+        (&["types", "--schema"], "", 64, "<NAME>"),
     ] {
         let (status, said) = refused(arguments, input.as_bytes());
 
