@@ -34,9 +34,10 @@ pub(crate) fn advice(words: &str, url: &str, config: &Config) -> Option<&'static
         return None;
     }
     if !url.starts_with("https:") {
-        // What TLS answers to plain text is no HTTP.
+        // What TLS answers to plain text is no HTTP, or the connection is gone before it is read.
         let strange = ["invalid HTTP version", "http2 error", "connection closed", "frame with invalid size"];
-        return strange.into_iter().any(says).then_some(
+        let gone = ["Connection reset", "connection reset", "Broken pipe", "broken pipe"];
+        return strange.into_iter().chain(gone).any(says).then_some(
             "it may speak TLS: write https://, or set W2A_TLS_CERT and W2A_GRPC_TLS_CERT here as the server has them",
         );
     }
@@ -98,6 +99,7 @@ mod tests {
             ("connection closed before message completed", https, &asking, Some("W2A_SERVICE_CERT")),
             ("connection closed before message completed", https, &plain, None),
             ("invalid HTTP version parsed", "http://127.0.0.1:1", &plain, Some("https://")),
+            ("Connection reset by peer (os error 104)", "http://127.0.0.1:1", &plain, Some("https://")),
             ("Connection refused", "http://127.0.0.1:1", &plain, None),
         ] {
             let told = super::advice(words, url, config);

@@ -30,6 +30,8 @@ use crate::{meter, semconv};
 
 /// Where nobody wants a line for each request: what machines ask all the time.
 const QUIET: [&str; 5] = ["/healthz", "/livez", "/readyz", "/metrics", "/"];
+/// Asked as often by `warp2api status`; worth a span, and no line.
+const POOL_STATUS: &str = "/v1/poolStatus";
 
 /// Of a method that is none of the usual ones, and of a path, this much is told.
 const MOST_METHOD_BYTES: usize = 32;
@@ -232,7 +234,8 @@ impl Entry {
                 )
             };
         }
-        if QUIET.contains(&route) && error.is_none() { line!(Level::DEBUG) } else { line!(Level::INFO) }
+        let is_quiet = (QUIET.contains(&route) || route == POOL_STATUS) && error.is_none();
+        if is_quiet { line!(Level::DEBUG) } else { line!(Level::INFO) }
     }
 }
 

@@ -43,7 +43,7 @@ async fn one(written: &Written, running: &Running, args: &DoctorArgs, role: Opti
     let (config, problems) = written.config(role);
     let own: Vec<Note> = notes.iter().filter(|note| note.role == role.name()).cloned().collect();
     let house = House::new(config, written.settings(), args.url.as_ref(), args.key.as_ref()).at(&own);
-    let is_noted = ports::are_noted(running.folder.as_deref());
+    let is_noted = folder::takes_notes(running.folder.as_deref());
 
     let mut lines = settings(written, role, &problems);
     lines.push(codec());

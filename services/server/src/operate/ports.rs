@@ -8,7 +8,7 @@ use super::note::Note;
 use super::port::Port;
 use super::remote::get;
 use super::report::Line;
-use super::{House, chain, folder};
+use super::{House, chain};
 use crate::banner::reachable;
 use crate::config::Role;
 
@@ -25,7 +25,8 @@ struct Wanted<'a> {
     scheme: &'static str,
 }
 
-/// The ports of the house's role. `notes` are of all that runs on the data folder.
+/// The ports of the house's role. `notes` are of all that runs on the data folder, if `is_noted`: where no note can be left,
+/// what runs may have none.
 pub(super) async fn lines(house: &House, notes: &[Note], is_noted: bool) -> Vec<Line> {
     let config = &house.config;
     let role = config.role;
@@ -78,11 +79,6 @@ async fn line(house: &House, wanted: &Wanted<'_>, notes: &[Note], is_noted: bool
     // Nobody can have left a note that says whose it is; or an edge elsewhere is what is looked at.
     let words = format!("{address} is in use by a warp2api, perhaps by one of this data folder");
     Line::warn(name, words, another)
-}
-
-/// Whether notes can be left where they are looked for, so that there is one of everything that runs there.
-pub(super) fn are_noted(folder: Option<&std::path::Path>) -> bool {
-    folder::takes_notes(folder)
 }
 
 async fn is_warp2api(house: &House, wanted: &Wanted<'_>) -> bool {

@@ -48,6 +48,9 @@ fn line(note: &Note, answer: &Result<(), String>) -> String {
 fn nobody(running: &Running) -> String {
     match (&running.notes, &running.folder) {
         (Err(unseen), _) => unseen.to_string(),
+        (Ok(notes), _) if !notes.is_empty() => {
+            "what runs on this folder runs in another container".to_owned()
+        }
         (Ok(_), Some(folder)) => {
             format!("nothing runs on {}; W2A_DATA_DIR names another folder", folder.display())
         }

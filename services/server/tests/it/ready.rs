@@ -31,6 +31,7 @@ fn a_health_check_asks_the_process_of_the_folder_and_leaves_no_line_in_its_log()
     assert!(said.starts_with("ready: serve (process ") && said.lines().count() == 1, "{said}");
     let (code, told) = told(&["status", "--ready"], &data);
     assert_eq!((code, &told["ready"], &told["processes"][0]["role"]), (0, &true.into(), &"serve".into()));
+    assert!(run(&["status"], &data).stdout.contains("1 of 1 can be leased"), "nor does the longer one");
     let ended = program.killed();
     assert!(!ended.stderr.contains("method="), "it logs a line for a request: {ended:?}");
     assert_eq!(run(&["status", "--ready"], &data).status.code(), Some(1));
