@@ -14,6 +14,9 @@ pub struct GatewayConfig {
     pub api_keys: ApiKeys,
     /// And keys that are kept in a file. Shared with whoever watches it.
     pub kept_keys: KeptKeys,
+    /// Whether without any key only programs of this machine are answered: it listens where no others reach it, and
+    /// nobody said that they may.
+    pub this_machine_only: bool,
     /// How much they may do.
     pub limits: AccessLimits,
     /// Pages of other origins that browsers let use the edge.
@@ -61,6 +64,7 @@ impl Default for GatewayConfig {
         Self {
             api_keys: ApiKeys::default(),
             kept_keys: KeptKeys::default(),
+            this_machine_only: true,
             limits: AccessLimits::default(),
             origins: Origins::default(),
             max_body_bytes: 32 * 1024 * 1024,

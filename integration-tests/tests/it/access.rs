@@ -6,3 +6,4 @@ mod keys;
 mod limits;
 mod services;
 mod stalled;
+mod strangers;

@@ -126,7 +126,7 @@ async fn a_body_of_40_mb_is_refused_with_its_length_told_or_not() {
     assert_eq!(status, 413, "{answer}");
 
     let mut socket = tokio::net::TcpStream::connect(house.edge.trim_start_matches("http://")).await.unwrap();
-    let head = "POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n";
+    let head = "POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\n";
     socket.write_all(head.as_bytes()).await.unwrap();
     let chunk = [format!("{:x}\r\n", 1024 * 1024).as_bytes(), &body[..1024 * 1024], b"\r\n"].concat();
     let (mut read, mut write) = socket.into_split();
@@ -200,7 +200,7 @@ async fn the_same_connection_serves_the_next_request() {
             (r#"{"messages":[{"role":"user","content":"x"}],"n":2,"stream":true}"#, 400),
             (r#"{"messages":[{"role":"user","content":"say exactly: fine"}],"stream":true}"#, 200),
         ] {
-            let request = http::Request::post("/v1/chat/completions").header("host", "edge");
+            let request = http::Request::post("/v1/chat/completions").header("host", "localhost");
             let request = request.body(http_body_util::Full::<bytes::Bytes>::from(body)).unwrap();
             sender.ready().await.expect("the connection stays open");
             let response = sender.send_request(request).await.unwrap();

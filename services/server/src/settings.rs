@@ -115,7 +115,8 @@ settings! {
     /// Origins of web pages that may connect to the monitor and use the original's paths beside our own, separated by
     /// commas: `https://ops.example`. Default: none.
     monitor_origins: "W2A_MONITOR_ORIGINS", Plain;
-    /// Whether the edge may be open to all on an address that others can reach: `true` or `false`. Default: false.
+    /// Whether the edge may be open to all on an address that others can reach, or on loopback behind a proxy or under
+    /// other names: `true` or `false`. Default: false.
     allow_open: "W2A_ALLOW_OPEN", Plain;
 
     /// The file of the keys that `warp2api keys` makes. It is read again when it changes. Default: `keys.json` in the data

@@ -38,6 +38,7 @@ pub(super) fn gateway(
     let config = GatewayConfig {
         api_keys,
         kept_keys: KeptKeys::default(),
+        this_machine_only: address.is_loopback() && !allowed,
         limits: limits(read),
         origins: read.parse::<Origins>(|s| &mut s.cors_origins, "cors_origins", ""),
         max_body_bytes: read.number(|s| &mut s.max_body_bytes, "max_body_bytes", 32 * 1024 * 1024),
