@@ -57,7 +57,7 @@ impl Edge {
             .max_decoding_message_size(MAX_MESSAGE_BYTES)
             .max_encoding_message_size(MAX_MESSAGE_BYTES);
         let upstream = upstream.and_then(|name| HeaderValue::from_str(name).ok());
-        let doors = Doors::default();
+        let doors = Doors::new(config.limits.max_in_flight);
         let (kept, upstream) = (Arc::new(Shelf::new(config.responses)), Arc::new(RwLock::new(upstream)));
         Ok(Self(Arc::new(Shared { config, doors, fetcher, warp_chat, kept, upstream })))
     }
@@ -72,6 +72,7 @@ impl Edge {
             config.kept_keys.close();
         }
         let doors = doors.clone();
+        doors.set_most(config.limits.max_in_flight);
         let (warp_chat, kept, upstream) = (warp_chat.clone(), kept.clone(), upstream.clone());
         Ok(Self(Arc::new(Shared { config, doors, fetcher, warp_chat, kept, upstream })))
     }

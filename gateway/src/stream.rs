@@ -80,6 +80,9 @@ impl<W: Writer> AnswerBody<W> {
     }
 
     fn fail(&mut self, status: &Status) {
+        if let Some(permit) = &self.permit {
+            permit.failed();
+        }
         let problem = problem_of(status, &self.fields);
         self.finish(Err(&problem));
     }

@@ -159,7 +159,8 @@ impl Turn<'_> {
         let config = self.edge.config();
         let (source, first) = match tokio::time::timeout(config.commit_after, &mut self.call).await {
             Ok(answered) => {
-                let (events, first) = begin(self.edge, &self.fields, &self.notes, answered).await?;
+                let Self { edge, fields, notes, permit, .. } = &self;
+                let (events, first) = begin(edge, fields, notes, permit.as_ref(), answered).await?;
                 (Source::Answering(Box::new(events)), first)
             }
             Err(_) => (Source::Waiting(self.call), None),
@@ -178,7 +179,8 @@ impl Turn<'_> {
     }
 
     async fn whole(self, mut fold: impl Fold) -> Result<Response, Problem> {
-        let (mut events, first) = begin(self.edge, &self.fields, &self.notes, self.call.await).await?;
+        let (answered, permit) = (self.call.await, self.permit.as_ref());
+        let (mut events, first) = begin(self.edge, &self.fields, &self.notes, permit, answered).await?;
         let named = self.conversation.headers(first.as_ref());
         let saw = |event: &_| self.permit.iter().for_each(|permit| permit.saw(event));
         if let Some(first) = &first {
@@ -206,9 +208,13 @@ async fn begin(
     edge: &Edge,
     fields: &FieldNames,
     notes: &Notes,
+    permit: Option<&Arc<Permit>>,
     answered: Result<tonic::Response<Streaming<StreamChatResponse>>, Status>,
 ) -> Result<(Streaming<StreamChatResponse>, Option<StreamChatResponse>), Problem> {
-    let failed = |status| problem_of(&status, fields);
+    let failed = |status| {
+        permit.into_iter().for_each(|permit| permit.failed());
+        problem_of(&status, fields)
+    };
     let answered = answered.map_err(failed)?;
     note_credential(notes, answered.metadata());
     let mut events = answered.into_inner();

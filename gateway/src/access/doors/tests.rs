@@ -1,6 +1,9 @@
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use futures_util::FutureExt as _;
 use futures_util::future::join_all;
-use warp2api_proto::warp_chat::v1::stream_chat_response::{TextDelta, UsageReported};
+use warp2api_proto::warp_chat::v1::StreamChatResponse;
+use warp2api_proto::warp_chat::v1::stream_chat_response::{Event, Started, TextDelta, UsageReported};
 
 use super::*;
 
@@ -22,7 +25,7 @@ fn event(event: Event) -> StreamChatResponse {
 
 #[tokio::test(start_paused = true)]
 async fn who_waits_is_let_in_in_order_and_no_more_than_may_run() {
-    let (doors, limits) = (Doors::default(), limits(2, 10));
+    let (doors, limits) = (Doors::new(2), limits(2, 10));
     let order = Mutex::new(Vec::new());
     let running = AtomicU64::new(0);
     let turns = (0..8).map(|number| {
@@ -45,7 +48,7 @@ async fn who_waits_is_let_in_in_order_and_no_more_than_may_run() {
 
 #[tokio::test(start_paused = true)]
 async fn a_full_line_refuses_at_once_and_a_long_one_after_its_time() {
-    let (doors, limits) = (Doors::default(), limits(1, 1));
+    let (doors, limits) = (Doors::new(1), limits(1, 1));
     let free = KeyLimits::default();
     let first = doors.enter(&key("a"), free, &limits).await.unwrap();
     let a = key("a");
@@ -64,7 +67,7 @@ async fn a_full_line_refuses_at_once_and_a_long_one_after_its_time() {
 
 #[tokio::test(start_paused = true)]
 async fn who_leaves_the_line_or_is_called_and_gone_blocks_nobody() {
-    let (doors, limits) = (Doors::default(), limits(1, 10));
+    let (doors, limits) = (Doors::new(1), limits(1, 10));
     let free = KeyLimits::default();
     let first = doors.enter(&key("a"), free, &limits).await.unwrap();
     let mut waiting: Vec<_> =
@@ -86,7 +89,7 @@ async fn who_leaves_the_line_or_is_called_and_gone_blocks_nobody() {
 
 #[tokio::test(start_paused = true)]
 async fn each_key_has_requests_of_its_own() {
-    let (doors, limits, own) = (Doors::default(), limits(10, 0), own(Some(2), None, Some(2)));
+    let (doors, limits, own) = (Doors::new(10), limits(10, 0), own(Some(2), None, Some(2)));
     let enter = |name: &str| {
         let (doors, name) = (doors.clone(), key(name));
         async move { doors.enter(&name, own, &limits).await }
@@ -104,7 +107,7 @@ async fn each_key_has_requests_of_its_own() {
 
 #[tokio::test(start_paused = true)]
 async fn tokens_are_estimated_and_put_right_by_what_is_reported() {
-    let (doors, limits, own) = (Doors::default(), limits(10, 0), own(None, Some(100), None));
+    let (doors, limits, own) = (Doors::new(10), limits(10, 0), own(None, Some(100), None));
     let left = || doors.rates(&key("a"), own).tokens.unwrap().remaining;
     let turn = async |estimate, events: Vec<Event>| {
         let permit = doors.enter(&key("a"), own, &limits).await.unwrap();
@@ -132,7 +135,7 @@ async fn tokens_are_estimated_and_put_right_by_what_is_reported() {
 
 #[tokio::test(start_paused = true)]
 async fn keys_that_did_nothing_for_a_minute_are_forgotten() {
-    let (doors, limits) = (Doors::default(), limits(10, 0));
+    let (doors, limits) = (Doors::new(10), limits(10, 0));
     for number in 0..MANY_KEYS {
         drop(doors.enter(&key(&number.to_string()), KeyLimits::default(), &limits).await.unwrap());
     }
@@ -142,4 +145,69 @@ async fn keys_that_did_nothing_for_a_minute_are_forgotten() {
     drop(doors.enter(&key("one more"), KeyLimits::default(), &limits).await.unwrap());
 
     assert_eq!(doors.lock().used.len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_refused_for_want_of_room_has_used_no_request() {
+    let (doors, limits, own) = (Doors::new(1), limits(1, 1), own(Some(10), None, None));
+    let left = |name| doors.rates(&key(name), own).requests.unwrap().remaining;
+    let first = doors.enter(&key("a"), own, &limits).await.unwrap();
+    let b = key("b");
+    let mut late = Box::pin(doors.enter(&b, own, &limits));
+    assert!((&mut late).now_or_never().is_none(), "it waits");
+    assert_eq!((left("a"), left("b")), (9, 9));
+
+    let full = doors.enter(&key("c"), own, &limits).now_or_never().expect("at once").unwrap_err();
+    let late = late.await.unwrap_err();
+
+    assert_eq!((full.reason, late.reason), (ErrorReason::Overloaded, ErrorReason::Overloaded));
+    assert_eq!((left("a"), left("b"), left("c")), (9, 10, 10));
+    drop(first);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_turn_that_fails_before_it_begins_upstream_has_used_no_tokens() {
+    let (doors, limits, own) = (Doors::new(10), limits(10, 0), own(None, Some(100), None));
+    let left = || doors.rates(&key("a"), own).tokens.unwrap().remaining;
+    let started = || event(Event::Started(Started::default()));
+    // Whether it was heard of, whether it failed, and what is left of a hundred when it is over.
+    for (began, failed, expected) in
+        [(false, true, 100), (false, false, 70), (true, true, 40), (true, false, 10)]
+    {
+        let permit = doors.enter(&key("a"), own, &limits).await.unwrap();
+        permit.reserve(30).unwrap();
+        if began {
+            permit.saw(&started());
+        }
+        if failed {
+            permit.failed();
+        }
+        drop(permit);
+        assert_eq!(left(), expected, "began {began}, failed {failed}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn more_room_calls_those_in_line_and_less_lets_those_inside_finish() {
+    let (doors, limits) = (Doors::new(1), limits(1, 10));
+    let a = key("a");
+    let enter = || Box::pin(doors.enter(&a, KeyLimits::default(), &limits));
+    let first = enter().await.unwrap();
+    let (mut second, mut third, mut fourth) = (enter(), enter(), enter());
+    for waiting in [&mut second, &mut third, &mut fourth] {
+        assert!(waiting.now_or_never().is_none());
+    }
+
+    doors.set_most(3);
+
+    let second = second.now_or_never().expect("there is room").unwrap();
+    let third = third.now_or_never().expect("there is room").unwrap();
+    assert!((&mut fourth).now_or_never().is_none(), "three run");
+
+    doors.set_most(1);
+    drop((first, second));
+    assert!((&mut fourth).now_or_never().is_none(), "one runs, as many as may now");
+    drop(third);
+    drop(fourth.now_or_never().expect("its turn has come").unwrap());
+    assert_eq!(doors.lock().line.lengths(), (0, 0));
 }
