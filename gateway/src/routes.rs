@@ -43,7 +43,7 @@ pub(crate) const TABLE: &[Row] = &[
     Row {
         path: "/messages/count_tokens",
         methods: || post(count_tokens::count),
-        need: Need::Chat,
+        need: Need::Work,
         errors: Some(Messages::ERRORS),
     },
     Row { path: "/models", methods: || get(models::list), need: Need::Models, errors: None },
@@ -54,7 +54,7 @@ pub(crate) const TABLE: &[Row] = &[
 pub fn paths() -> impl Iterator<Item = (&'static str, Scope)> {
     TABLE.iter().map(|row| {
         let scope = match row.need {
-            Need::Turn | Need::Chat => Scope::Chat,
+            Need::Turn | Need::Work | Need::Chat => Scope::Chat,
             Need::Models => Scope::Models,
         };
         (row.path, scope)

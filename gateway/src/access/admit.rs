@@ -22,6 +22,8 @@ use crate::routes::errors_at;
 pub(crate) enum Need {
     /// A key that may chat, and room for a turn.
     Turn,
+    /// A key that may chat, and a request of those it has in a minute: it costs some work, and nothing of the upstream's.
+    Work,
     /// A key that may chat.
     Chat,
     /// A key that may see models.
@@ -54,6 +56,7 @@ pub(crate) async fn admit(
     let limits = limits.or(edge.config().limits.each_key);
     let entered = match need {
         Need::Turn => edge.doors().enter(&owner, limits, &edge.config().limits).await.map(Some),
+        Need::Work => edge.doors().count(&owner, limits).map(|()| None),
         Need::Chat | Need::Models => Ok(None),
     };
     let mut response = match entered {
@@ -94,7 +97,7 @@ fn known(edge: &Edge, need: Need, request: &Request) -> Result<Known, Problem> {
         return Ok(Known { owner, name, limits: KeyLimits::default() });
     }
     let scope = match need {
-        Need::Turn | Need::Chat => Scope::Chat,
+        Need::Turn | Need::Work | Need::Chat => Scope::Chat,
         Need::Models => Scope::Models,
     };
     let kept = config.kept_keys.current();

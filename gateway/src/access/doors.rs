@@ -90,6 +90,15 @@ impl Doors {
         state.call();
     }
 
+    /// Counts a request of `owner` that is no turn, against the requests of its minute.
+    ///
+    /// # Errors
+    /// API_KEY_RATE_LIMITED when the key has used up what it may.
+    pub(crate) fn count(&self, owner: &Arc<str>, own: KeyLimits) -> Result<(), Problem> {
+        let now = self.now();
+        self.lock().of(owner, now).ask(now, own).map(drop)
+    }
+
     /// Lets a turn of `owner` in, at once or when it is its turn. Dropping the future gives the place in line up.
     ///
     /// # Errors

@@ -211,3 +211,18 @@ async fn more_room_calls_those_in_line_and_less_lets_those_inside_finish() {
     drop(fourth.now_or_never().expect("its turn has come").unwrap());
     assert_eq!(doors.lock().line.lengths(), (0, 0));
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_is_no_turn_counts_as_a_request_and_takes_no_room() {
+    let (doors, limits, own) = (Doors::new(1), limits(1, 0), own(Some(2), None, Some(1)));
+    let turn = doors.enter(&key("a"), own, &limits).await.unwrap();
+
+    doors.count(&key("a"), own).unwrap();
+    let refused = doors.count(&key("a"), own).unwrap_err();
+
+    assert_eq!(refused.reason, ErrorReason::ApiKeyRateLimited);
+    assert_eq!(doors.rates(&key("a"), own).requests.unwrap().remaining, 0);
+    assert_eq!(doors.lock().line.lengths(), (1, 0));
+    doors.count(&key("b"), own).unwrap();
+    drop(turn);
+}
