@@ -15,9 +15,12 @@ pub(crate) fn merged(uri: &Uri) -> Option<Uri> {
             merged.push(c);
         }
     });
-    while merged.starts_with("/v1/v1/") {
-        merged.drain(..3);
+    // Taken out at once: a path that is nothing else is as long as a head may be.
+    let mut root = 0;
+    while merged[root..].starts_with("/v1/v1/") {
+        root += "/v1".len();
     }
+    merged.drain(..root);
     if let Some(query) = uri.query() {
         merged.push('?');
         merged.push_str(query);
@@ -48,5 +51,7 @@ mod tests {
             let merged = merged(&given.parse().unwrap());
             assert_eq!(merged.map(|uri| uri.to_string()), expected.map(str::to_owned), "{given}");
         }
+        let long = format!("{}/models", "/v1".repeat(20_000));
+        assert_eq!(merged(&long.parse().unwrap()).unwrap(), "/v1/models");
     }
 }

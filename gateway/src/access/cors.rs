@@ -61,9 +61,11 @@ impl Origins {
 const METHODS: HeaderValue = HeaderValue::from_static("GET, POST, DELETE");
 /// What pages may read besides the few headers that every page may.
 const EXPOSED: HeaderValue = HeaderValue::from_static(
-    "x-request-id, request-id, traceparent, retry-after, retry-after-ms, x-should-retry, x-warp2api-upstream, \
-     x-warp2api-ignored, x-warp2api-conversation, x-warp2api-resumed, x-ratelimit-limit-requests, x-ratelimit-remaining-requests, \
-     x-ratelimit-reset-requests, x-ratelimit-limit-tokens, x-ratelimit-remaining-tokens, x-ratelimit-reset-tokens",
+    "x-request-id, request-id, traceparent, retry-after, retry-after-ms, x-should-retry, x-warp2api-upstream, x-warp2api-ignored, \
+     x-warp2api-conversation, x-warp2api-resumed, x-ratelimit-limit-requests, x-ratelimit-remaining-requests, \
+     x-ratelimit-reset-requests, x-ratelimit-limit-tokens, x-ratelimit-remaining-tokens, x-ratelimit-reset-tokens, \
+     anthropic-ratelimit-requests-limit, anthropic-ratelimit-requests-remaining, anthropic-ratelimit-requests-reset, \
+     anthropic-ratelimit-tokens-limit, anthropic-ratelimit-tokens-remaining, anthropic-ratelimit-tokens-reset",
 );
 
 /// Answers a browser's question beforehand, and lets it show a page the answers that it asked for.
@@ -100,6 +102,11 @@ pub(crate) async fn answer_browsers(State(edge): State<Edge>, request: Request, 
 
 #[cfg(test)]
 mod tests {
+    use std::time::{Duration, SystemTime};
+
+    use warp2api_dialects::ErrorStyle;
+
+    use super::super::told::{Rate, Rates};
     use super::*;
 
     fn allows(list: &str, origin: &str) -> bool {
@@ -123,6 +130,22 @@ mod tests {
             assert_eq!(allows(list, origin), allowed, "{list}: {origin}");
         }
         assert!(!"*".parse::<Origins>().unwrap().allow(&HeaderMap::new()), "a program");
+    }
+
+    #[test]
+    fn pages_may_read_how_a_key_stands_in_either_apis_words() {
+        let rate = Some(Rate { limit: 1, remaining: 1, reset: Duration::ZERO });
+        let mut told = HeaderMap::new();
+        for style in [ErrorStyle::OpenAi, ErrorStyle::Anthropic] {
+            Rates { requests: rate, tokens: rate }.write(style, SystemTime::UNIX_EPOCH, &mut told);
+        }
+        let exposed = EXPOSED;
+        let exposed: Vec<_> = exposed.to_str().unwrap().split(", ").collect();
+
+        assert_eq!(told.len(), 12);
+        for name in told.keys() {
+            assert!(exposed.contains(&name.as_str()), "{name}");
+        }
     }
 
     #[test]

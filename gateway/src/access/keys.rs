@@ -1,12 +1,12 @@
-//! The keys of the edge: named, each with what it may do and how much, known by digests only and compared in constant
-//! time. Knows no file and no clock.
+//! The keys of the edge: named, each with what it may do and how much, known by digests only. Knows no file and no clock.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use sha2::{Digest as _, Sha256};
-use subtle::{ConditionallySelectable as _, ConstantTimeEq as _};
+use subtle::ConstantTimeEq as _;
 use warp2api_rpc::admin_keys::named_keys;
 
 /// The name of a key of the settings that was given none.
@@ -102,8 +102,12 @@ pub(crate) enum Denied {
 }
 
 /// Some keys.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct ApiKeys(Vec<Arc<ApiKey>>);
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct ApiKeys {
+    keys: Vec<Arc<ApiKey>>,
+    /// Where each is among them.
+    by_digest: HashMap<[u8; 32], usize>,
+}
 
 impl ApiKeys {
     /// Keys as they were configured: separated by commas, each perhaps `name=key`. They may chat.
@@ -122,29 +126,40 @@ impl ApiKeys {
 
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.keys.is_empty()
     }
 
     /// The keys.
     pub fn iter(&self) -> impl Iterator<Item = &ApiKey> {
-        self.0.iter().map(Arc::as_ref)
+        self.keys.iter().map(Arc::as_ref)
     }
 
-    /// The key that a request with these headers has. Looks at every key whatever it finds, so that time tells nothing.
+    /// The key that a request with these headers has.
+    ///
+    /// A key is looked up by its digest, so that what a request costs does not grow with the number of keys. The time of
+    /// that tells nothing: whoever guesses chooses keys and not digests, and finds no key whose digest begins in a
+    /// certain way without trying as many as it takes to find the key; and where a digest is looked for depends on a
+    /// secret of this process besides.
     pub(crate) fn find(&self, headers: &HeaderMap) -> Option<&Arc<ApiKey>> {
-        let mut found = 0_u64;
-        for given in presented(headers).map(digest) {
-            for (number, key) in (1..).zip(&self.0) {
-                found.conditional_assign(&number, key.digest.ct_eq(&given));
-            }
-        }
-        self.0.get(usize::try_from(found.checked_sub(1)?).ok()?)
+        let looked_up = presented(headers).map(digest).filter_map(|given| {
+            let key = self.keys.get(*self.by_digest.get(&given)?)?;
+            bool::from(key.digest.ct_eq(&given)).then_some(key)
+        });
+        looked_up.last()
+    }
+}
+
+impl std::fmt::Debug for ApiKeys {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list().entries(&self.keys).finish()
     }
 }
 
 impl FromIterator<ApiKey> for ApiKeys {
     fn from_iter<I: IntoIterator<Item = ApiKey>>(keys: I) -> Self {
-        Self(keys.into_iter().map(Arc::new).collect())
+        let keys: Vec<_> = keys.into_iter().map(Arc::new).collect();
+        let by_digest = keys.iter().enumerate().map(|(place, key)| (key.digest, place)).collect();
+        Self { keys, by_digest }
     }
 }
 
@@ -228,6 +243,14 @@ mod tests {
             assert_eq!(name(&keys, header, value), known, "{header}: {value}");
         }
         assert_eq!(keys.find(&HeaderMap::new()), None);
+        // A right one beside a wrong one, in either order.
+        for (bearer, plain) in [("Bearer one", "three"), ("Bearer three", "one")] {
+            let both = HeaderMap::from_iter(
+                [(AUTHORIZATION, bearer), ("x-api-key".parse().unwrap(), plain)]
+                    .map(|(name, value)| (name, http::HeaderValue::from_static(value))),
+            );
+            assert_eq!(keys.find(&both).map(|key| key.name.as_str()), Some("key"), "{bearer}, {plain}");
+        }
         assert!(ApiKeys::parse(" ,,").is_empty());
     }
 
