@@ -161,6 +161,7 @@ impl Config {
         let grpc = read.parse(|s| &mut s.grpc_addr, "grpc_addr", "127.0.0.1:28888");
         let places = places(&mut read, role);
         let security = security::read(&mut read, &grpc, &places);
+        let admin_keys = security::admin_keys(&mut read, role, &grpc);
         let defaults = ChatConfig::default();
         let config = Self {
             role,
@@ -169,7 +170,7 @@ impl Config {
             metrics: metrics_address(&mut read),
             security,
             monitor_origins: monitor_origins(&mut read),
-            admin_keys: AdminKeys::parse(&read.take(|s| &mut s.admin_key).unwrap_or_default()),
+            admin_keys,
             upstream_listener: read.parse(|s| &mut s.upstream_addr, "upstream_addr", "127.0.0.1:28890"),
             places,
             token_url: exchange.token_url(&root),

@@ -101,11 +101,12 @@ settings! {
     /// Default: none; the port of the gRPC services has them too, the edge has no `/metrics`.
     metrics_addr: "W2A_METRICS_ADDR", Plain;
     /// The keys that clients of the edge must send, separated by commas, each perhaps `name=key`. Besides them count
-    /// those of `warp2api keys`. Default: none; where there is no key at all any is accepted, and the edge must then
-    /// listen on loopback only.
+    /// those of `warp2api keys`. At least 16 characters each where others can reach the edge. Default: none; where there is
+    /// no key at all any is accepted, and the edge must then listen on loopback only.
     api_token: "API_TOKEN", Secret;
     /// The keys that change and show credentials, separated by commas, each perhaps `name=key`; names go to the audit
-    /// trail. Default: none, and only a gRPC address that others cannot reach answers.
+    /// trail. At least 16 characters each where others can reach that address. Default: none, and only a gRPC address that
+    /// others cannot reach answers.
     admin_key: "W2A_ADMIN_KEY", Secret;
     /// Whether what is asked and answered is kept for operators to see, in memory, and told to those who watch:
     /// `true` or `false`. Default: false, only sizes and times are.
@@ -122,7 +123,7 @@ settings! {
     /// The file of the keys that `warp2api keys` makes. It is read again when it changes. Default: `keys.json` in the data
     /// folder.
     keys_file: "W2A_KEYS_FILE", Plain;
-    /// The turns an API key may ask for in a minute, unless it has a limit of its own. Default: no limit.
+    /// The turns and counts of tokens an API key may ask for in a minute, unless it has a limit of its own. Default: no limit.
     key_rpm: "W2A_KEY_RPM", Plain;
     /// The tokens an API key may read and write in a minute, unless it has a limit of its own. Default: no limit.
     key_tpm: "W2A_KEY_TPM", Plain;

@@ -10,6 +10,7 @@ use warp2api_gateway::{
 use warp2api_rpc::listener::Address;
 
 use crate::config::Role;
+use crate::config::security::long_enough;
 use crate::read::Reader;
 
 /// The edge's address. Port 28889 of this machine unless something else was written.
@@ -28,8 +29,12 @@ pub(super) fn gateway(
     address: &Address,
     keys_file: Option<&PathBuf>,
 ) -> (GatewayConfig, bool) {
-    let api_keys = ApiKeys::parse(&read.take(|s| &mut s.api_token).unwrap_or_default());
-    let is_edge = matches!(role, Role::All | Role::Gateway);
+    let written = read.take(|s| &mut s.api_token).unwrap_or_default();
+    let api_keys = ApiKeys::parse(&written);
+    let is_edge = role.has_edge();
+    if is_edge {
+        long_enough(read, "api_token", &written, address);
+    }
     let allowed = read.flag(|s| &mut s.allow_open, "allow_open");
     let has_keys = !api_keys.is_empty() || keys_file.is_some_and(|path| path.exists());
     if is_edge && !address.is_loopback() && !has_keys && !allowed {

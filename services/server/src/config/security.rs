@@ -4,13 +4,14 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use warp2api_rpc::ServiceTokens;
+use warp2api_rpc::admin_keys::named_keys;
 use warp2api_rpc::endpoint::Place;
 use warp2api_rpc::listener::Address;
 use warp2api_rpc::serve::{BodyMemory, ServeConfig};
 use warp2api_rpc::tls::TlsFiles;
+use warp2api_rpc::{AdminKeys, ServiceTokens};
 
-use crate::config::Places;
+use crate::config::{Places, Role};
 use crate::read::Reader;
 use crate::settings::Settings;
 
@@ -134,5 +135,32 @@ fn within(
             read.problem(key, format!("`{written}` is not a number from {least} to {most}"));
             default
         }
+    }
+}
+
+/// The keys of those who run the house.
+pub(super) fn admin_keys(read: &mut Reader, role: Role, grpc: &Address) -> AdminKeys {
+    let written = read.take(|s| &mut s.admin_key).unwrap_or_default();
+    if role.has_services() {
+        long_enough(read, "admin_key", &written, grpc);
+    }
+    AdminKeys::parse(&written)
+}
+
+/// Keys and tokens that people choose are this long at least where others can try some.
+const SHORTEST_KEY: usize = 16;
+
+/// Says which setting has keys that are too short for an address that others can reach. `written` has them separated by
+/// commas, each perhaps `name=key`.
+pub(super) fn long_enough(read: &mut Reader, key: &str, written: &str, address: &Address) {
+    let short = |(_, secret): &(String, &str)| secret.len() < SHORTEST_KEY;
+    if !address.is_loopback() && named_keys(written, "").iter().any(short) {
+        read.problem(
+            key,
+            format!(
+                "{address} can be reached by others: a key for it has {SHORTEST_KEY} characters at least; `openssl \
+                 rand -hex 32` makes one"
+            ),
+        );
     }
 }

@@ -77,17 +77,46 @@ fn an_address_that_others_can_reach_needs_a_key_and_a_real_upstream() {
     let open = resolve(Role::All, &[("HOST", "0.0.0.0"), ("WARP_API_KEY", "wk-1")]).unwrap_err().to_string();
     assert!(open.contains("API_TOKEN"), "{open}");
 
-    let mut no_credential = resolve(Role::All, &[("HOST", "0.0.0.0"), ("API_TOKEN", "k")]).unwrap();
+    let mut no_credential =
+        resolve(Role::All, &[("HOST", "0.0.0.0"), ("API_TOKEN", "a-key-of-clients")]).unwrap();
     let problem = no_credential.settle_upstream(false).unwrap_err().to_string();
     assert!(problem.contains("W2A_UPSTREAM=embedded"), "{problem}");
     no_credential.settle_upstream(true).unwrap();
 
     for fine in [
-        &[("HOST", "0.0.0.0"), ("API_TOKEN", "k"), ("WARP_API_KEY", "wk-1")][..],
-        &[("HOST", "0.0.0.0"), ("API_TOKEN", "k"), ("W2A_UPSTREAM", "embedded")],
+        &[("HOST", "0.0.0.0"), ("API_TOKEN", "a-key-of-clients"), ("WARP_API_KEY", "wk-1")][..],
+        &[("HOST", "0.0.0.0"), ("API_TOKEN", "a-key-of-clients"), ("W2A_UPSTREAM", "embedded")],
         &[("HOST", "0.0.0.0"), ("W2A_ALLOW_OPEN", "true"), ("W2A_UPSTREAM", "embedded")],
     ] {
         resolve(Role::All, fine).unwrap().settle_upstream(false).unwrap();
+    }
+}
+
+#[test]
+fn keys_that_others_can_try_are_not_short() {
+    let usual = [("W2A_UPSTREAM", "embedded")];
+    let (edge, services) = (("HOST", "0.0.0.0"), ("W2A_GRPC_ADDR", "0.0.0.0:28888"));
+    let (long, short) = ("planted-0123456", "planted-012345");
+    for (role, place, setting, written, right) in [
+        (Role::All, edge, "API_TOKEN", format!("app={long}7, {long}7"), true),
+        (Role::All, edge, "API_TOKEN", format!("{long}7,a-name-that-is-long={short}"), false),
+        (Role::Gateway, edge, "API_TOKEN", long.to_owned(), false),
+        (Role::All, ("HOST", "127.0.0.1"), "API_TOKEN", "k".to_owned(), true),
+        (Role::All, services, "W2A_ADMIN_KEY", format!("ops={long}7"), true),
+        (Role::All, services, "W2A_ADMIN_KEY", format!("ops={short}"), false),
+        (Role::TokenPool, services, "W2A_ADMIN_KEY", short.to_owned(), false),
+        (Role::All, ("W2A_GRPC_ADDR", "127.0.0.1:28888"), "W2A_ADMIN_KEY", "k".to_owned(), true),
+        (Role::All, ("W2A_GRPC_ADDR", "unix:/run/a.sock"), "W2A_ADMIN_KEY", "k".to_owned(), true),
+        // A process that has no such port.
+        (Role::Gateway, services, "W2A_ADMIN_KEY", "k".to_owned(), true),
+    ] {
+        let written = [&usual[..], &[place, (setting, written.as_str())]].concat();
+        let problem = resolve(role, &written).err().map(|problems| problems.to_string());
+        assert_eq!(problem.is_none(), right, "{written:?}: {problem:?}");
+        assert!(
+            problem.iter().all(|words| words.contains(setting) && !words.contains("planted")),
+            "{problem:?}"
+        );
     }
 }
 
