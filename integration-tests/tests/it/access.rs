@@ -1,5 +1,6 @@
 //! Who comes in, for what, and how much.
 
+mod bombs;
 mod corpus;
 mod hostile;
 mod keys;

@@ -1,5 +1,6 @@
 //! Bodies that come compressed: gzip, brotli, zstd, deflate. What they become is bounded, not only what was sent: a small
-//! bomb is refused as soon as it has grown too large, and a format that asks for a large window is not followed.
+//! bomb is refused as soon as it has grown too large, and so is what asks for a larger window than its format has decoders
+//! keep: 16 MiB of brotli, 8 MiB of zstd.
 
 use std::io;
 
@@ -11,7 +12,7 @@ use futures_util::TryStreamExt as _;
 use http::HeaderMap;
 use http::header::CONTENT_ENCODING;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
-use tokio::io::{AsyncRead, AsyncReadExt as _, BufReader};
+use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, BufReader};
 use tokio_util::io::StreamReader;
 use warp2api_proto::error::v1::ErrorReason;
 
@@ -20,6 +21,9 @@ use crate::reason::Failure;
 
 /// The largest window of zstd, as a power of two: what RFC 9659 has every decoder take.
 const ZSTD_WINDOW: u32 = 23;
+/// How a stream of brotli begins that asks for a window of up to a gigabyte: seven bits that RFC 7932 keeps for nothing,
+/// and that the decoder would follow.
+const LARGE_WINDOW: u8 = 0b001_0001;
 /// How much is made out of it before others get a turn.
 const STRIDE: usize = 1024 * 1024;
 
@@ -66,7 +70,14 @@ impl Coding {
         let sent = BufReader::new(StreamReader::new(sent.map_err(io::Error::other)));
         match self {
             Self::Gzip => read(GzipDecoder::new(sent), limit).await,
-            Self::Brotli => read(BrotliDecoder::new(sent), limit).await,
+            Self::Brotli => {
+                let mut sent = sent;
+                match sent.fill_buf().await {
+                    Ok([first, ..]) if first & 0x7f == LARGE_WINDOW => Err(broken()),
+                    Ok(_) => read(BrotliDecoder::new(sent), limit).await,
+                    Err(error) => Err(failed(&error, limit)),
+                }
+            }
             Self::Deflate => read(ZlibDecoder::new(sent), limit).await,
             Self::Zstd => {
                 let window = [DParameter::window_log_max(ZSTD_WINDOW)];
@@ -91,16 +102,18 @@ async fn read(decoder: impl AsyncRead, limit: usize) -> Result<Bytes, Failure> {
                 tokio::task::yield_now().await;
             }
             Ok(_) => {}
-            Err(error) if is_length(&error) => return Err(too_large(limit)),
-            Err(error) => {
-                if let Some(failure) = error.get_ref().and_then(|inner| told(inner)) {
-                    return Err(failure);
-                }
-                let words = "the request body is not what its content-encoding says";
-                return Err(Failure::new(ErrorReason::InvalidField, words));
-            }
+            Err(error) => return Err(failed(&error, limit)),
         }
     }
+}
+
+fn failed(error: &io::Error, limit: usize) -> Failure {
+    let told = || error.get_ref().and_then(|inner| told(inner));
+    if is_length(error) { too_large(limit) } else { told().unwrap_or_else(broken) }
+}
+
+fn broken() -> Failure {
+    Failure::new(ErrorReason::InvalidField, "the request body is not what its content-encoding says")
 }
 
 /// Whether more was sent than is read. The layers between wrap the error once more each.
@@ -174,6 +187,29 @@ mod tests {
                 assert_eq!(refused.reason, ErrorReason::InvalidField, "{coding:?}");
             }
         }
+    }
+
+    #[tokio::test]
+    async fn brotli_with_a_large_window_is_not_followed() {
+        // Nothing at all, in a window of 2^30 bytes.
+        let large = [LARGE_WINDOW, 0b1101_1110];
+        let mut made = Vec::new();
+        let decoded = BrotliDecoder::new(&large[..]).read_to_end(&mut made).await;
+        assert!(decoded.is_ok() && made.is_empty(), "the decoder follows it");
+
+        let refused = Coding::Brotli.undo(Body::from(large.to_vec()), 1024).await.unwrap_err();
+
+        assert_eq!(refused.reason, ErrorReason::InvalidField);
+        for quality in [Level::Fastest, Level::Best] {
+            // The largest that there is otherwise.
+            let mut encoder = BrotliEncoder::with_quality(Vec::new(), quality);
+            encoder.write_all(&[7; 100]).await.unwrap();
+            encoder.shutdown().await.unwrap();
+            let read = Coding::Brotli.undo(Body::from(encoder.into_inner()), 1024).await.unwrap();
+            assert_eq!(read, [7; 100][..]);
+        }
+        let empty = Coding::Brotli.undo(Body::empty(), 1024).await;
+        assert_eq!(empty.unwrap_err().reason, ErrorReason::InvalidField);
     }
 
     #[tokio::test]
