@@ -301,6 +301,7 @@ async fn keys_leave_no_trace_whether_they_open_or_not() {
         let house = house(topology, &Simulator::default()).settings(|settings| {
             settings.keys_file = Some(path.display().to_string());
             settings.service_token = Some("planted-service-token".to_owned());
+            settings.chat_token = Some("app=planted-chat-token".to_owned());
             settings.admin_key = Some("planted-admin-key".to_owned());
         });
         let house = house.start().await;

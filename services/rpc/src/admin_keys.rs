@@ -17,7 +17,12 @@ impl AdminKeys {
     /// Reads keys separated by commas, each perhaps `name=key`. The name goes to the audit trail: letters, digits and
     /// `. _ -`, at most 32. A key that ends in `=` alone has no name.
     pub fn parse(text: &str) -> Self {
-        let keys = named_keys(text, UNNAMED).into_iter();
+        Self::parse_named(text, UNNAMED)
+    }
+
+    /// The same for keys of another kind, where one without a name is called `unnamed`.
+    pub(crate) fn parse_named(text: &str, unnamed: &str) -> Self {
+        let keys = named_keys(text, unnamed).into_iter();
         Self(keys.map(|(name, key)| (name, digest(key))).collect())
     }
 

@@ -14,6 +14,7 @@ use http::{Extensions, HeaderMap, Uri};
 use warp2api_proto::error::v1::ErrorReason;
 
 use crate::admin_keys::{AdminKeys, has_key};
+use crate::chat_tokens::ChatTokens;
 use crate::listener::Address;
 use crate::origin::{
     is_foreign_page, is_named_here, is_named_here_or_by_a_container, is_other_page, is_passed_on,
@@ -56,10 +57,11 @@ impl Caller {
 #[derive(Debug, Clone)]
 pub struct Guard(Arc<Rules>);
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Rules {
     keys: AdminKeys,
     tokens: ServiceTokens,
+    chat_tokens: ChatTokens,
     reach: Reach,
     /// Whether chats are for everybody who can reach the listener.
     open: bool,
@@ -86,13 +88,20 @@ impl Guard {
             Address::Tcp(_) if address.is_loopback() => Reach::Loopback,
             Address::Tcp(_) => Reach::Network,
         };
-        Self(Arc::new(Rules { keys, tokens: ServiceTokens::default(), reach, open: false }))
+        let (tokens, chat_tokens) = (ServiceTokens::default(), ChatTokens::default());
+        Self(Arc::new(Rules { keys, tokens, chat_tokens, reach, open: false }))
     }
 
     /// The same, for a house whose services show these tokens.
     #[must_use]
     pub fn with_tokens(self, tokens: ServiceTokens) -> Self {
         self.changed(|rules| rules.tokens = tokens)
+    }
+
+    /// The same, for a house with tokens that are for chats only.
+    #[must_use]
+    pub fn with_chat_tokens(self, tokens: ChatTokens) -> Self {
+        self.changed(|rules| rules.chat_tokens = tokens)
     }
 
     /// The same, for a listener that lets in only those with a certificate of the house.
@@ -107,12 +116,9 @@ impl Guard {
         self.changed(|rules| rules.open = true)
     }
 
-    fn changed(self, change: impl FnOnce(&mut Rules)) -> Self {
-        let Rules { keys, tokens, reach, open } = &*self.0;
-        let (keys, tokens, reach, open) = (keys.clone(), tokens.clone(), *reach, *open);
-        let mut rules = Rules { keys, tokens, reach, open };
-        change(&mut rules);
-        Self(Arc::new(rules))
+    fn changed(mut self, change: impl FnOnce(&mut Rules)) -> Self {
+        change(Arc::make_mut(&mut self.0));
+        self
     }
 
     /// Whether a request may call the method at `path`, and who it is from. `uri` and `headers` are those of the
@@ -135,38 +141,44 @@ impl Guard {
     }
 
     fn anybody(&self, uri: &Uri, headers: &HeaderMap) -> Result<Caller, Failure> {
-        let Rules { keys, tokens, reach, open } = &*self.0;
-        let unknown = || keys.name(headers).is_none() && !tokens.admit(headers);
+        let Rules { keys, tokens, chat_tokens, reach, open } = &*self.0;
+        let caller = keys.name(headers).or_else(|| chat_tokens.name(headers));
+        let is_known = || caller.is_some() || tokens.admit(headers);
         // What a page may not have is this machine's work under a name that was made to point here; a page that names
         // it as it is does not get an answer to read, and its forms are no JSON and no gRPC.
-        if *reach == Reach::Loopback && !open && !is_named_here_or_by_a_container(uri, headers) && unknown() {
+        if *reach == Reach::Loopback && !open && !is_named_here_or_by_a_container(uri, headers) && !is_known()
+        {
             return Err(not_from_here(Stranger::Name));
         }
-        Ok(self.known(headers))
+        Ok(caller.map_or_else(Caller::local, Caller::named))
     }
 
     fn chat(&self, uri: &Uri, headers: &HeaderMap) -> Result<Caller, Failure> {
-        let Rules { keys, tokens, reach, open } = &*self.0;
-        if let Some(name) = keys.name(headers) {
+        let Rules { keys, tokens, chat_tokens, reach, open } = &*self.0;
+        if let Some(name) = keys.name(headers).or_else(|| chat_tokens.name(headers)) {
             return Ok(Caller::named(name));
         }
-        if !tokens.is_empty() {
-            return self.service(uri, headers);
-        }
-        if *open {
-            // Whoever can reach it may use it; a browser reaches it for any page that its user looks at.
-            return if is_foreign_page(headers) {
-                Err(not_from_here(Stranger::Page))
-            } else {
-                Ok(Caller::local())
-            };
-        }
+        let wants_token = !tokens.is_empty() || !chat_tokens.is_empty() && *reach != Reach::Certified;
         match reach {
+            _ if wants_token && tokens.admit(headers) => Ok(Caller::local()),
+            _ if wants_token => {
+                let words = "chats want a token here: send one of W2A_CHAT_TOKEN as `authorization: Bearer`, or what \
+                             W2A_SERVICE_TOKEN or W2A_ADMIN_KEY say";
+                Err(Failure::new(ErrorReason::ServiceTokenInvalid, words))
+            }
+            // Whoever can reach it may use it; a browser reaches it for any page that its user looks at.
+            _ if *open && is_foreign_page(headers) => Err(not_from_here(Stranger::Page)),
+            _ if *open => Ok(Caller::local()),
             Reach::Loopback => {
                 let named = is_named_here_or_by_a_container(uri, headers);
                 stranger(named, headers).map_or_else(|| Ok(Caller::local()), |why| Err(not_from_here(why)))
             }
-            Reach::UnixSocket | Reach::Certified | Reach::Network => self.service(uri, headers),
+            Reach::UnixSocket | Reach::Certified => Ok(Caller::local()),
+            Reach::Network => {
+                let words = "others can reach this address: set W2A_CHAT_TOKEN for those who may chat, and \
+                             W2A_SERVICE_TOKEN for services of the house";
+                Err(Failure::new(ErrorReason::ServiceNotAllowed, words))
+            }
         }
     }
 

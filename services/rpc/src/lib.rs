@@ -1,6 +1,6 @@
 //! Plumbing that every service of the house shares. Knows no message of ours but the error reasons.
 //!
-//! - [`policy`]: who may call which method. [`guard`]: holds a listener to it, by [`admin_keys`].
+//! - [`policy`]: who may call which method. [`guard`]: holds a listener to it, by [`admin_keys`] and [`chat_tokens`].
 //! - [`endpoint`]: a service of ours, here or over there, as one boxed tower service ([`GrpcEndpoint`]).
 //! - [`http_endpoint`]: the upstream, embedded or a URL, as another ([`HttpEndpoint`]).
 //! - [`body`]: reads the body of an HTTP request within its bounds.
@@ -9,7 +9,7 @@
 //! - [`keep_alive`]: when a streamed body gives a sign of life.
 //! - [`last_call`]: what runs out of time ends with a word. [`readiness`]: whether new work can be taken on.
 //! - [`live`]: a value that is replaced as a whole.
-//! - [`origin`]: web pages that a browser sends requests for. [`page`]: pages of a list.
+//! - [`origin`]: where a request says that it is from: pages, names, proxies. [`page`]: pages of a list.
 //! - [`private_file`]: files that only their owner reads.
 //! - [`propagation`]: what of a caller's context is passed on at all.
 //! - [`plain_status`]: gives what the gRPC framework itself refuses a reason like all others.
@@ -24,6 +24,7 @@
 
 pub mod admin_keys;
 pub mod body;
+pub mod chat_tokens;
 pub mod context;
 pub mod deadline;
 pub mod endpoint;
@@ -55,6 +56,7 @@ pub mod trace;
 pub mod transport_error;
 
 pub use admin_keys::AdminKeys;
+pub use chat_tokens::ChatTokens;
 pub use context::CallContext;
 pub use endpoint::GrpcEndpoint;
 pub use guard::{Caller, Guard};

@@ -8,8 +8,8 @@
 pub enum Access {
     /// Whoever can reach the listener.
     Open,
-    /// Services of the house and those who run it, and whoever can reach a listener that others cannot: it spends a
-    /// credential.
+    /// Programs with a token for it, services of the house and those who run it, and whoever can reach a listener that
+    /// others cannot: it spends a credential, and shows none.
     Chat,
     /// Those who run the house: they have an admin key, or sit on the machine of a house that has none.
     Admin,

@@ -18,7 +18,7 @@ pub struct ServiceTokens {
 /// What cannot be a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "a service token is of visible ASCII characters, at least 16, without spaces; `openssl rand -hex 32` makes one"
+    "a token is of visible ASCII characters, at least 16, without spaces; `openssl rand -hex 32` makes one"
 )]
 pub struct InvalidToken;
 

@@ -51,6 +51,7 @@ impl Secured {
     /// Who may call what of the services at `address`.
     pub(crate) fn guard(&self, config: &Config, address: &Address) -> Guard {
         let guard = Guard::new(config.admin_keys.clone(), address).with_tokens(self.link.tokens.clone());
+        let guard = guard.with_chat_tokens(config.security.chat_tokens.clone());
         let asks_for_certificates = config.security.grpc.as_ref().is_some_and(|files| files.ca.is_some());
         let guard = if asks_for_certificates && !address.is_loopback() { guard.certified() } else { guard };
         if config.may_be_open { guard.open() } else { guard }

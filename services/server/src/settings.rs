@@ -154,6 +154,11 @@ settings! {
     /// At least 16 characters each. Default: none, and what hands out or spends credentials is then not answered where
     /// others can reach it.
     service_token: "W2A_SERVICE_TOKEN", Secret;
+    /// The tokens of programs that are not of the house and may call `StreamChat` on the port of the services, over gRPC and
+    /// REST, and nothing else that wants one: separated by commas, each perhaps `name=token`, at least 16 characters each.
+    /// Where there is one, `StreamChat` wants a token everywhere, so services that run apart need `W2A_SERVICE_TOKEN`.
+    /// Default: none.
+    chat_token: "W2A_CHAT_TOKEN", Secret;
     /// The CAs in PEM that certificates of other services must come from, for places that are `https`.
     service_ca: "W2A_SERVICE_CA", Plain;
     /// The certificate in PEM that is shown to other services, where they want one.

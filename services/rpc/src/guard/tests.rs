@@ -206,3 +206,44 @@ async fn what_is_no_grpc_is_not_looked_at() {
         assert_eq!(answer.body() == "called", served, "{content_type:?}");
     }
 }
+
+#[test]
+fn a_token_for_chats_opens_chats_and_nothing_else() {
+    use ErrorReason::{AdminKeyInvalid, ServiceNotAllowed, ServiceTokenInvalid};
+    const CHATS: &str = "app=planted-of-an-app-0123";
+    let right = [("authorization", "Bearer planted-of-an-app-0123")];
+    let wrong = [("authorization", "Bearer planted-of-an-app-0124")];
+    let service = [("x-warp2api-service-token", TOKEN)];
+    let none: [(&str, &str); 0] = [];
+    let (loopback, network, socket) = ("127.0.0.1:1", "0.0.0.0:1", "unix:/run/a.sock");
+    for (tokens, address, sent, acquire, chat) in [
+        (TOKEN, network, &right[..], Some(ServiceTokenInvalid), Ok("app")),
+        (TOKEN, network, &wrong, Some(ServiceTokenInvalid), Err(ServiceTokenInvalid)),
+        (TOKEN, network, &service, None, Ok("local")),
+        (TOKEN, loopback, &right, Some(ServiceTokenInvalid), Ok("app")),
+        ("", network, &right, Some(ServiceNotAllowed), Ok("app")),
+        ("", network, &none, Some(ServiceNotAllowed), Err(ServiceTokenInvalid)),
+        // It closes what was open, and only that.
+        ("", loopback, &none, None, Err(ServiceTokenInvalid)),
+        ("", socket, &none, None, Err(ServiceTokenInvalid)),
+        ("", socket, &right, None, Ok("app")),
+    ] {
+        let guard = guard("k", address).with_tokens(tokens.parse().unwrap());
+        for guard in [guard.clone(), guard.open()] {
+            let guard = guard.with_chat_tokens(CHATS.parse().unwrap());
+            let check = |path| guard.check(path, &Uri::from_static("/"), &headers(sent));
+            let what = format!("{tokens} {address} {sent:?}");
+            assert_eq!(check(ACQUIRE).err().map(|failure| failure.reason), acquire, "{what}");
+            let may = check(CHAT);
+            assert_eq!(may.as_ref().map(Caller::name).map_err(|failure| failure.reason), chat, "{what}");
+            assert!(!format!("{may:?}").contains("planted"));
+            assert_eq!(check(ADMIN).unwrap_err().reason, AdminKeyInvalid, "{what}");
+            assert!(check(OPEN).is_ok(), "{what}");
+        }
+    }
+    let certified = guard("", network).certified().with_chat_tokens(CHATS.parse().unwrap());
+    assert!(
+        certified.check(CHAT, &Uri::from_static("/"), &HeaderMap::new()).is_ok(),
+        "a certificate is one, too"
+    );
+}

@@ -9,7 +9,7 @@ use warp2api_rpc::endpoint::Place;
 use warp2api_rpc::listener::Address;
 use warp2api_rpc::serve::{BodyMemory, ServeConfig};
 use warp2api_rpc::tls::TlsFiles;
-use warp2api_rpc::{AdminKeys, ServiceTokens};
+use warp2api_rpc::{AdminKeys, ChatTokens, ServiceTokens};
 
 use crate::config::{Places, Role};
 use crate::read::Reader;
@@ -26,6 +26,8 @@ pub struct Security {
     pub link: Option<TlsFiles>,
     /// The tokens of the house.
     pub tokens: ServiceTokens,
+    /// The tokens of programs that may only chat.
+    pub chat_tokens: ChatTokens,
     /// The bounds of every listener.
     pub serve: ServeConfig,
 }
@@ -90,6 +92,11 @@ pub(super) fn read(read: &mut Reader, grpc: &Address, places: &Places) -> Securi
         read.problem("service_token", error);
         ServiceTokens::default()
     });
+    let chat_tokens = read.take(|s| &mut s.chat_token).unwrap_or_default().parse();
+    let chat_tokens = chat_tokens.unwrap_or_else(|error| {
+        read.problem("chat_token", error);
+        ChatTokens::default()
+    });
     let usual = ServeConfig::default();
     let connections = read.positive(|s| &mut s.max_connections, "max_connections");
     let serve = ServeConfig {
@@ -111,7 +118,7 @@ pub(super) fn read(read: &mut Reader, grpc: &Address, places: &Places) -> Securi
             .map_or(usual.max_connections, |most| most.min(tokio::sync::Semaphore::MAX_PERMITS)),
         ..usual
     };
-    Security { edge, grpc: services, link, tokens, serve }
+    Security { edge, grpc: services, link, tokens, chat_tokens, serve }
 }
 
 /// Bytes of a head: HTTP/1.1 cannot be read with less, and nobody sends more.

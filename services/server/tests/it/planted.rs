@@ -25,6 +25,7 @@ pub(crate) const KEYS: &[(&str, &str)] = &[
     ("WARP_FIREBASE_API_KEY", "planted-web-key"),
     ("W2A_ADMIN_KEY", "planted-admin-key"),
     ("W2A_SERVICE_TOKEN", "planted-service-token"),
+    ("W2A_CHAT_TOKEN", "app=planted-chat-token"),
     // In hexadecimal: planted-store-key-0123456789abcd.
     ("W2A_STORE_KEY", "706c616e7465642d73746f72652d6b65792d3031323334353637383961626364"),
     ("HTTP_PROXY", "http://user:planted-proxy-password@127.0.0.1:9"),
