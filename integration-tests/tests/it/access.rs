@@ -2,6 +2,7 @@
 
 mod bombs;
 mod corpus;
+mod every;
 mod hostile;
 mod keys;
 mod limits;

@@ -8,6 +8,11 @@ pub(crate) use table::markdown;
 
 use warp2api_integration_tests::{House, json_of};
 
+/// Every method and path of the table.
+pub(crate) fn paths() -> impl Iterator<Item = (&'static str, &'static str)> {
+    table::ROWS.iter().map(|row| (row.method, row.path))
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_path_of_the_original_answers_as_the_table_says() {
     let house = House::start().await;

@@ -7,7 +7,7 @@ use serde_json::json;
 use warp2api_gateway::KeyLimits;
 use warp2api_integration_tests::sse::Live;
 use warp2api_integration_tests::{House, ask, json_of, wait};
-use warp2api_upstream_sim::{Part, Scenario};
+use warp2api_upstream_sim::{Part, Refusal, Scenario};
 
 use super::keys::add;
 
@@ -158,5 +158,51 @@ async fn a_key_has_no_more_under_way_than_it_may() {
         }
     };
     tokio::time::timeout(wait::PATIENCE, answered).await.expect("its place was given back");
+    house.close().await;
+}
+
+#[tokio::test]
+async fn counts_of_tokens_are_requests_of_the_key_and_no_turns() {
+    let house = House::builder().settings(|settings| {
+        settings.key_rpm = Some("2".to_owned());
+        settings.key_requests = Some("1".to_owned());
+    });
+    let house = house.start().await;
+    let body = json!({"model": "auto", "messages": [{"role": "user", "content": "hello"}]}).to_string();
+    let count =
+        async || house.request("POST", "/v1/messages/count_tokens").body(body.clone()).send().await.unwrap();
+    for left in ["1", "0"] {
+        let answer = count().await;
+        assert_eq!(answer.status(), 200);
+        assert_eq!(header(&answer, "anthropic-ratelimit-requests-remaining"), left);
+    }
+
+    let refused = count().await;
+
+    assert_eq!((refused.status().as_u16(), header(&refused, "retry-after").is_empty()), (429, false));
+    assert_eq!(header(&refused, "anthropic-ratelimit-requests-remaining"), "0");
+    assert_eq!(json_of(refused).await["error"]["type"], "rate_limit_error");
+    assert_eq!(chat(&house, "any").await.status(), 429, "they are of one minute");
+    assert!(house.record().chats().is_empty());
+    house.close().await;
+}
+
+#[tokio::test]
+async fn a_turn_that_the_upstream_refuses_uses_no_tokens() {
+    let house =
+        House::builder().settings(|settings| settings.key_tpm = Some("1000000".to_owned())).start().await;
+    for stream in [false, true] {
+        house.simulator.enqueue(Scenario::refuse(Refusal::model_not_allowed("auto")));
+        let mut body = ask("hello");
+        body["stream"] = json!(stream);
+        let failed = house.post(&body).await;
+        assert!(failed.status().as_u16() >= 400, "{failed:?}");
+        drop(failed.bytes().await);
+
+        let models = house.request("GET", "/v1/models").send().await.unwrap();
+
+        assert_eq!(header(&models, "x-ratelimit-remaining-tokens"), "1000000", "streamed {stream}");
+    }
+    assert!(house.record().chats().len() >= 2, "they were asked of the upstream");
     house.close().await;
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use serde_json::{Value, json};
 use tonic::Code;
+use warp2api_integration_tests::wait::PATIENCE;
 use warp2api_integration_tests::{House, HouseBuilder, Topology, ask};
 use warp2api_rpc::endpoint::{self, Place};
 use warp2api_rpc::link::Link;
@@ -33,21 +34,19 @@ fn with_token(token: &str) -> Link {
     Link { tokens: token.parse().unwrap(), tls: None }
 }
 
-/// Calls every method with nothing in it and returns the reason for which a caller was not let in, by method.
-async fn refusals(endpoint: &GrpcEndpoint) -> Vec<(&'static str, Access, Option<&'static str>)> {
-    let mut found = Vec::new();
-    for (path, access) in METHODS {
-        // Watches do not end; and one message is enough to have been let in.
-        let method = path.trim_start_matches("/warp2api.");
-        let nothing = json!({});
-        let call = dynamic::call_at_most(endpoint, method, &nothing, 1);
-        let answer = tokio::time::timeout(std::time::Duration::from_millis(300), call).await;
-        let refusal = answer.ok().and_then(|answer| answer.refusal);
-        let kept_out =
-            refusal.filter(|refusal| matches!(refusal.code, Code::Unauthenticated | Code::PermissionDenied));
-        found.push((*path, *access, kept_out.map(|refusal| refusal.reason)));
-    }
-    found
+/// Calls a method with nothing in it and holds the reason for which the caller is not let in, if any, to what is
+/// expected.
+async fn hold(endpoint: &GrpcEndpoint, path: &str, expected: Option<&str>, what: &str) {
+    // One message is enough to have been let in, and a watch may have none for long; a refusal is there at once.
+    let patience = if expected.is_some() { PATIENCE } else { std::time::Duration::from_millis(300) };
+    let nothing = json!({});
+    let call = dynamic::call_at_most(endpoint, path.trim_start_matches("/warp2api."), &nothing, 1);
+    let answer = tokio::time::timeout(patience, call).await;
+    assert!(answer.is_ok() || expected.is_none(), "{path} hangs: {what}");
+    let refusal = answer.ok().and_then(|answer| answer.refusal);
+    let kept_out =
+        refusal.filter(|refusal| matches!(refusal.code, Code::Unauthenticated | Code::PermissionDenied));
+    assert_eq!(kept_out.map(|refusal| refusal.reason), expected, "{path}: {what}");
 }
 
 #[tokio::test]
@@ -57,7 +56,7 @@ async fn every_method_is_for_its_callers_wherever_the_port_is() {
     {
         let house = House::builder().settings(|settings| {
             settings.grpc_addr = Some(address.to_owned());
-            settings.admin_key = Some("ops=admin-key".to_owned());
+            settings.admin_key = Some("ops=admin-key-0123456789".to_owned());
             settings.service_token = token.then(|| TOKEN.to_owned());
         });
         let house = house.start().await;
@@ -66,7 +65,8 @@ async fn every_method_is_for_its_callers_wherever_the_port_is() {
         for (shown, right) in [(None, false), (Some("a-token-of-somebody-else"), false), (Some(TOKEN), true)]
         {
             let link = shown.map(with_token).unwrap_or_default();
-            for (path, access, refused) in refusals(&by(&there, "http", &link)).await {
+            let endpoint = by(&there, "http", &link);
+            for (path, access) in METHODS {
                 let expected = match access {
                     Access::Open => None,
                     Access::Admin => Some("ADMIN_KEY_INVALID"),
@@ -75,7 +75,8 @@ async fn every_method_is_for_its_callers_wherever_the_port_is() {
                     Access::Service | Access::Chat if reachable => Some("SERVICE_NOT_ALLOWED"),
                     Access::Service | Access::Chat => None,
                 };
-                assert_eq!(refused, expected, "{path} at {address}, token {token}, shown {shown:?}");
+                hold(&endpoint, path, expected, &format!("at {address}, token {token}, shown {shown:?}"))
+                    .await;
             }
         }
         for running in std::mem::take(&mut { house }.take_running()) {
@@ -180,9 +181,7 @@ async fn the_edge_and_the_services_speak_tls_and_take_a_new_certificate_without_
             tokio::time::sleep(std::time::Duration::from_millis(100)).await;
         }
     };
-    tokio::time::timeout(warp2api_integration_tests::wait::PATIENCE, waiting)
-        .await
-        .expect("it was not read again");
+    tokio::time::timeout(PATIENCE, waiting).await.expect("it was not read again");
     assert!(chat(&client).await.is_err(), "the one before is gone");
     end(house).await;
 }
@@ -198,6 +197,28 @@ async fn a_port_that_wants_certificates_answers_only_who_has_one_of_the_house() 
         let services = by(&house.token_pool, "https", &link);
         let answer = dynamic::call(&services, "codec.v1.Codec/ListMessageTypes", &json!({})).await;
         assert_eq!(answer.refusal.is_none(), let_in, "{shown:?}: {:?}", answer.refusal);
+    }
+    end(house).await;
+}
+
+#[tokio::test]
+async fn a_certificate_opens_what_is_for_services_and_nothing_of_the_operators() {
+    let authority = Authority::new();
+    let ca = authority.ca();
+    let builder = secured(&authority).settings(|settings| {
+        settings.grpc_client_ca = Some(ca);
+        settings.grpc_addr = Some("0.0.0.0:0".to_owned());
+        settings.admin_key = Some("key-of-operators-0123".to_owned());
+    });
+    let house = builder.start().await;
+    let there = Address::Tcp(host(&house.token_pool).replace("0.0.0.0", "127.0.0.1"));
+    let tls = Some(authority.client(Some(&authority.sign("service"))));
+    let link = Link { tokens: ServiceTokens::default(), tls };
+    let endpoint = by(&there, "https", &link);
+
+    for (path, access) in METHODS {
+        let expected = (*access == Access::Admin).then_some("ADMIN_KEY_INVALID");
+        hold(&endpoint, path, expected, "by certificate").await;
     }
     end(house).await;
 }
