@@ -289,9 +289,9 @@ settings! {
 
     /// Where Codec is: `local`, `unix:/path`, `http://host:port` or `https://host:port`. Default: local.
     codec: "W2A_CODEC", Plain;
-    /// Where TokenPool is. Default: local.
+    /// Where TokenPool is, for `warp-chat`: `http://host:port` and so on. Default: local.
     token_pool: "W2A_TOKEN_POOL", Plain;
-    /// Where WarpChat is. Default: local.
+    /// Where WarpChat is, for `gateway`. Default: local.
     warp_chat: "W2A_WARP_CHAT", Plain;
     /// Where the services are for a `gateway` that runs apart, all of them in one place.
     warp_bridge_url: "WARP_BRIDGE_URL", Plain;
