@@ -35,6 +35,7 @@ fn blank(value: &mut Value) {
                 [
                     "conversationId",
                     "requestId",
+                    "traceId",
                     "upstreamRequestId",
                     "upstreamRequestBytes",
                     "eventBytes",

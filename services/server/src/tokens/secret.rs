@@ -58,7 +58,7 @@ mod tests {
         assert_eq!(one_line(" wk-planted\r\n").unwrap(), "wk-planted");
         for text in ["", " \n", "planted\nplanted"] {
             let failure = one_line(text).unwrap_err();
-            assert_eq!(failure.exit_code(), 2);
+            assert_eq!(failure.exit_code(), 64);
             assert!(!failure.to_string().contains("planted"), "{failure}");
         }
     }
