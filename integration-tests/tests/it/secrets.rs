@@ -325,7 +325,7 @@ async fn keys_leave_no_trace_whether_they_open_or_not() {
                 Address::Unix(path) => warp2api_rpc::endpoint::Place::Unix(path.clone()),
             };
             let tokens = "planted-service-guess".parse().unwrap();
-            let link = warp2api_rpc::Link { tokens, tls: None };
+            let link = warp2api_rpc::Link { tokens, ..warp2api_rpc::Link::default() };
             let endpoint = warp2api_rpc::endpoint::linked(&place, &link).unwrap();
             for method in ["token_pool.v1.TokenPool/AcquireCredential", "warp_chat.v1.WarpChat/StreamChat"] {
                 let answer = dynamic::call(&endpoint, method, &json!({})).await;

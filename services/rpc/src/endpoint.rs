@@ -123,7 +123,8 @@ pub fn remote(place: &Place) -> Result<GrpcEndpoint, EndpointError> {
 /// As [`remote`], and when the address is `https` and nobody said whom to trust.
 pub fn linked(place: &Place, link: &Link) -> Result<GrpcEndpoint, EndpointError> {
     let channel = channel(place, link).map_err(|source| EndpointError { place: place.clone(), source })?;
-    let signed = Signed { inner: channel, tokens: link.tokens.clone() };
+    let (tokens, chat_tokens) = (link.tokens.clone(), link.chat_tokens.clone());
+    let signed = Signed { inner: channel, tokens, chat_tokens };
     let called = DeadlineLayer.layer(signed).map_err(TransportError::new);
     Ok(BoxCloneSyncService::new(TraceLayer::calling(place, Body::new).layer(called)))
 }

@@ -13,6 +13,7 @@ use tokio_rustls::client::TlsStream;
 use tonic::body::Body;
 use tower::{BoxError, Service};
 
+use crate::chat_tokens::ChatTokens;
 use crate::service_token::ServiceTokens;
 use crate::tls::ClientTls;
 
@@ -21,6 +22,8 @@ use crate::tls::ClientTls;
 pub struct Link {
     /// The token of the house.
     pub tokens: ServiceTokens,
+    /// What an edge shows that has no token of the house: it opens chats and nothing else.
+    pub chat_tokens: ChatTokens,
     /// For `https` addresses.
     pub tls: Option<ClientTls>,
 }
@@ -50,11 +53,12 @@ impl Service<Uri> for Secured {
     }
 }
 
-/// A service whose calls carry the token.
+/// A service whose calls carry a token: that of the house, or without one the one for chats.
 #[derive(Debug, Clone)]
 pub(crate) struct Signed<S> {
     pub(crate) inner: S,
     pub(crate) tokens: ServiceTokens,
+    pub(crate) chat_tokens: ChatTokens,
 }
 
 impl<S, B> Service<Request<Body>> for Signed<S>
@@ -70,7 +74,11 @@ where
     }
 
     fn call(&mut self, mut request: Request<Body>) -> S::Future {
-        self.tokens.sign(request.headers_mut());
+        if self.tokens.is_empty() {
+            self.chat_tokens.sign(request.headers_mut());
+        } else {
+            self.tokens.sign(request.headers_mut());
+        }
         self.inner.call(request)
     }
 }

@@ -23,7 +23,7 @@ pub fn hand_over(file: &File, path: &Path) -> io::Result<()> {
     {
         use std::os::unix::fs::{MetadataExt as _, fchown};
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-        let folder = std::fs::metadata(folder.unwrap_or(Path::new(".")))?;
+        let folder = std::fs::metadata(folder.unwrap_or_else(|| Path::new(".")))?;
         if file.metadata()?.uid() == 0 && folder.uid() != 0 {
             return fchown(file, Some(folder.uid()), Some(folder.gid()));
         }

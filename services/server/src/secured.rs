@@ -33,6 +33,7 @@ impl Secured {
             grpc: server(&security.grpc, has_grpc)?,
             link: Link {
                 tokens: security.tokens.clone(),
+                chat_tokens: security.chat_tokens.clone(),
                 tls: security.link.clone().map(ClientTls::client).transpose()?,
             },
         })

@@ -156,8 +156,8 @@ settings! {
     service_token: "W2A_SERVICE_TOKEN", Secret;
     /// The tokens of programs that are not of the house and may call `StreamChat` on the port of the services, over gRPC and
     /// REST, and nothing else that wants one: separated by commas, each perhaps `name=token`, at least 16 characters each.
-    /// Where there is one, `StreamChat` wants a token everywhere, so services that run apart need `W2A_SERVICE_TOKEN`.
-    /// Default: none.
+    /// Where there is one, `StreamChat` wants a token everywhere. A `gateway` that has no `W2A_SERVICE_TOKEN` shows the first
+    /// of them: it can chat then, and lease nothing. Default: none.
     chat_token: "W2A_CHAT_TOKEN", Secret;
     /// The CAs in PEM that certificates of other services must come from, for places that are `https`.
     service_ca: "W2A_SERVICE_CA", Plain;

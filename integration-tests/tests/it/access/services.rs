@@ -7,12 +7,12 @@ use serde_json::{Value, json};
 use tonic::Code;
 use warp2api_integration_tests::wait::PATIENCE;
 use warp2api_integration_tests::{House, HouseBuilder, Topology, ask};
+use warp2api_rpc::GrpcEndpoint;
 use warp2api_rpc::endpoint::{self, Place};
 use warp2api_rpc::link::Link;
 use warp2api_rpc::listener::Address;
 use warp2api_rpc::policy::{Access, METHODS};
 use warp2api_rpc::tls::{ClientTls, TlsFiles};
-use warp2api_rpc::{GrpcEndpoint, ServiceTokens};
 
 use crate::dynamic;
 
@@ -31,7 +31,7 @@ fn by(address: &Address, scheme: &str, link: &Link) -> GrpcEndpoint {
 }
 
 fn with_token(token: &str) -> Link {
-    Link { tokens: token.parse().unwrap(), tls: None }
+    Link { tokens: token.parse().unwrap(), ..Link::default() }
 }
 
 /// Calls a method with nothing in it and holds the reason for which the caller is not let in, if any, to what is
@@ -162,7 +162,7 @@ async fn the_edge_and_the_services_speak_tls_and_take_a_new_certificate_without_
     assert_eq!(chat(&client).await.unwrap(), (200, reqwest::Version::HTTP_2));
     assert!(house.request("GET", "/healthz").send().await.is_err(), "no plain text");
 
-    let link = Link { tokens: ServiceTokens::default(), tls: Some(authority.client(None)) };
+    let link = Link { tls: Some(authority.client(None)), ..Link::default() };
     let services = by(&house.warp_chat, "https", &link);
     let said = json!([{"role": "ROLE_USER", "parts": [{"text": "say exactly: safe"}]}]);
     let request: Value = json!({"model": "auto", "messages": said});
@@ -193,7 +193,7 @@ async fn a_port_that_wants_certificates_answers_only_who_has_one_of_the_house() 
     let house = secured(&authority).settings(|settings| settings.grpc_client_ca = Some(ca)).start().await;
     let (ours, theirs) = (authority.sign("service"), other.sign("service"));
     for (shown, let_in) in [(None, false), (Some(&theirs), false), (Some(&ours), true)] {
-        let link = Link { tokens: ServiceTokens::default(), tls: Some(authority.client(shown)) };
+        let link = Link { tls: Some(authority.client(shown)), ..Link::default() };
         let services = by(&house.token_pool, "https", &link);
         let answer = dynamic::call(&services, "codec.v1.Codec/ListMessageTypes", &json!({})).await;
         assert_eq!(answer.refusal.is_none(), let_in, "{shown:?}: {:?}", answer.refusal);
@@ -213,7 +213,7 @@ async fn a_certificate_opens_what_is_for_services_and_nothing_of_the_operators()
     let house = builder.start().await;
     let there = Address::Tcp(host(&house.token_pool).replace("0.0.0.0", "127.0.0.1"));
     let tls = Some(authority.client(Some(&authority.sign("service"))));
-    let link = Link { tokens: ServiceTokens::default(), tls };
+    let link = Link { tls, ..Link::default() };
     let endpoint = by(&there, "https", &link);
 
     for (path, access) in METHODS {

@@ -48,6 +48,7 @@ mod supervisor;
 mod survival;
 mod tls;
 mod tokens;
+mod tokens_of_parts;
 mod tools;
 #[cfg(unix)]
 mod trace_tables;
