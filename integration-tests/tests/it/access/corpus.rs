@@ -14,6 +14,7 @@ struct Bad {
     method: &'static str,
     path: String,
     kind: &'static str,
+    coding: Option<&'static str>,
     body: Vec<u8>,
 }
 
@@ -84,8 +85,14 @@ fn bad(dice: &mut Dice) -> Bad {
     ];
     let path = dice.of(&paths);
     let text = good(path).to_string().into_bytes();
-    let mut made = Bad { method: "POST", path: path.to_owned(), kind: "application/json", body: Vec::new() };
-    match dice.below(9) {
+    let mut made = Bad {
+        method: "POST",
+        path: path.to_owned(),
+        kind: "application/json",
+        coding: None,
+        body: Vec::new(),
+    };
+    match dice.below(12) {
         // Cut somewhere.
         0 => made.body = text[..dice.below(text.len())].to_vec(),
         // Bytes.
@@ -126,6 +133,39 @@ fn bad(dice: &mut Dice) -> Bad {
             made.method = dice.of(&["PUT", "PATCH", "DELETE", "TRACE", "BREW"]);
             made.body = text;
         }
+        // Compressed, it says, and is not; or in a way that nobody knows.
+        8 => {
+            made.coding =
+                Some(dice.of(&["gzip", "br", "zstd", "deflate", "compress", "gzip, br", "x-planted"]));
+            made.body = text;
+        }
+        // A part of a chat is none, or asks for what cannot be had.
+        9 | 10 => {
+            "/v1/chat/completions".clone_into(&mut made.path);
+            let mut body = ask("hello");
+            let image = |url: &str| json!([{ "type": "image_url", "image_url": { "url": url } }]);
+            let (key, value) = match dice.below(9) {
+                0 => ("n", json!(2 + dice.below(100))),
+                1 => ("logprobs", json!(true)),
+                2 => ("tools", json!([{ "type": "function", "function": { "name": dice.nonsense(1) } }])),
+                3 => ("tools", json!([{ "type": "function" }])),
+                4 => ("max_tokens", json!(-1 - i64::try_from(dice.below(1000)).unwrap())),
+                5 => ("stop", json!({ "not": dice.nonsense(2) })),
+                6 => ("messages", json!([{ "role": "narrator", "content": "hello" }])),
+                7 => ("messages", json!([{ "role": "tool", "content": "of no call" }])),
+                _ => {
+                    let url = dice.of(&[
+                        "ftp://a/b.png",
+                        "data:image/png;base64,!!!!",
+                        "data:text/html,a",
+                        "no url",
+                    ]);
+                    ("messages", json!([{ "role": "user", "content": image(url) }]))
+                }
+            };
+            body[key] = value;
+            made.body = body.to_string().into_bytes();
+        }
         _ => {
             made.path = dice
                 .of(&[
@@ -146,11 +186,16 @@ fn bad(dice: &mut Dice) -> Bad {
 async fn fault(house: &House, bad: Bad) -> Option<String> {
     let request =
         house.request(bad.method, &bad.path).header("content-type", bad.kind).body(bad.body.clone());
+    let request = match bad.coding {
+        Some(coding) => request.header("content-encoding", coding),
+        None => request,
+    };
     let what = || {
         format!(
-            "{} {} {:?}",
+            "{} {} {:?} {:?}",
             bad.method,
             bad.path,
+            bad.coding,
             String::from_utf8_lossy(&bad.body[..bad.body.len().min(200)])
         )
     };
