@@ -21,7 +21,7 @@ impl<S> Layer<S> for Guard {
     }
 }
 
-/// gRPC services behind a [`Guard`]. The [`Caller`] is an extension of the requests that get through.
+/// gRPC services behind a [`Guard`]. The [`Caller`](super::Caller) is an extension of the requests that get through.
 #[derive(Debug, Clone)]
 pub struct Guarded<S> {
     guard: Guard,
