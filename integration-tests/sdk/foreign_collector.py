@@ -208,7 +208,7 @@ def the_trace_is_whole(collector, trace):
     equal([branch(root, spans) for root in roots], [TREE])
     equal(named(roots[0].attributes)["http.response.status_code"], 200)
     turn = next(span for span in spans if span.name == "chat auto")
-    equal([event.name for event in turn.events], ["leased", "first event", "finished", "given back"])
+    equal([event.name for event in turn.events], ["leased", "first event", "given back", "finished"])
     for span in spans:
         assert 0 < span.start_time_unix_nano <= span.end_time_unix_nano, span
 
