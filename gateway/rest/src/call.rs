@@ -1,10 +1,10 @@
 //! Calls a method of any service with bytes: the same call that a generated client makes, wherever the service is.
 
-use bytes::{Buf as _, BufMut as _, Bytes};
+use bytes::Bytes;
 use http::uri::PathAndQuery;
 use tonic::client::Grpc;
-use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
 use tonic::{Request, Response, Status, Streaming};
+use warp2api_rpc::encoded::Encoded;
 use warp2api_rpc::{Failure, GrpcEndpoint, MAX_MESSAGE_BYTES};
 
 /// The one answer of a method.
@@ -15,7 +15,7 @@ pub(crate) async fn unary(
 ) -> Result<Bytes, Failure> {
     let mut client = client(endpoint);
     ready(&mut client).await?;
-    let answered = client.unary(request, path, Raw).await;
+    let answered = client.unary(request, path, Encoded).await;
     answered.map(Response::into_inner).map_err(|status| Failure::from(&status))
 }
 
@@ -27,7 +27,7 @@ pub(crate) async fn streaming(
 ) -> Result<Streaming<Bytes>, Failure> {
     let mut client = client(endpoint);
     ready(&mut client).await?;
-    let answered = client.server_streaming(request, path, Raw).await;
+    let answered = client.server_streaming(request, path, Encoded).await;
     answered.map(Response::into_inner).map_err(|status| Failure::from(&status))
 }
 
@@ -40,42 +40,4 @@ fn client(endpoint: GrpcEndpoint) -> Grpc<GrpcEndpoint> {
 async fn ready(client: &mut Grpc<GrpcEndpoint>) -> Result<(), Failure> {
     let ready = client.ready().await;
     ready.map_err(|error| Failure::from(&Status::from_error(Box::new(error))))
-}
-
-/// Messages stay the bytes they are.
-#[derive(Debug, Clone, Copy)]
-struct Raw;
-
-impl Codec for Raw {
-    type Encode = Bytes;
-    type Decode = Bytes;
-    type Encoder = Self;
-    type Decoder = Self;
-
-    fn encoder(&mut self) -> Self {
-        Self
-    }
-
-    fn decoder(&mut self) -> Self {
-        Self
-    }
-}
-
-impl Encoder for Raw {
-    type Item = Bytes;
-    type Error = Status;
-
-    fn encode(&mut self, message: Bytes, buffer: &mut EncodeBuf<'_>) -> Result<(), Status> {
-        buffer.put(message);
-        Ok(())
-    }
-}
-
-impl Decoder for Raw {
-    type Item = Bytes;
-    type Error = Status;
-
-    fn decode(&mut self, buffer: &mut DecodeBuf<'_>) -> Result<Option<Bytes>, Status> {
-        Ok(Some(buffer.copy_to_bytes(buffer.remaining())))
-    }
 }

@@ -1,6 +1,7 @@
 //! Plumbing that every service of the house shares. Knows no message of ours but the error reasons.
 //!
 //! - [`policy`]: who may call which method. [`guard`]: holds a listener to it, by [`admin_keys`] and [`chat_tokens`].
+//! - [`encoded`]: messages that are bytes already.
 //! - [`endpoint`]: a service of ours, here or over there, as one boxed tower service ([`GrpcEndpoint`]).
 //! - [`http_endpoint`]: the upstream, embedded or a URL, as another ([`HttpEndpoint`]).
 //! - [`body`]: reads the body of an HTTP request within its bounds.
@@ -27,6 +28,7 @@ pub mod body;
 pub mod chat_tokens;
 pub mod context;
 pub mod deadline;
+pub mod encoded;
 pub mod endpoint;
 pub mod guard;
 pub mod health;

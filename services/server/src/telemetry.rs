@@ -4,12 +4,11 @@
 //! - `options`: what the `OTEL_*` settings say; `target` where a signal is sent by them, `values` how they are read.
 //! - `otlp`: exporters made of it; `resource` who they say tells. `sending`: what becomes of what they send; `weight` in
 //!   bytes, `voice` in the log. `numbers`: metrics, for Prometheus and by OTLP.
-//! - `transport`: the way to a collector; `reach` whom it believes, `again` when it is gone once more, `encoded` for gRPC.
+//! - `transport`: the way to a collector; `reach` whom it believes, `again` when it is gone once more.
 //!
 //! Of spans only those that are meant for traces leave, whatever is logged: an allow-list of targets.
 
 mod again;
-mod encoded;
 mod log;
 mod numbers;
 mod options;

@@ -20,9 +20,9 @@ use tonic::codec::CompressionEncoding;
 use tonic::metadata::MetadataMap;
 use tonic::transport::Channel;
 use tonic::{Request, Status};
+use warp2api_rpc::encoded::Encoded;
 
 use super::again::{Again, of_code, of_status, pause};
-use super::encoded::Encoded;
 use super::reach::{all_words, client, endpoint};
 use super::target::{Protocol, Target};
 

@@ -1,4 +1,4 @@
-//! Messages as they are, for gRPC: encoded once for all attempts; the answer is decoded by whoever knows it.
+//! Messages of gRPC as the bytes they are: for who has them encoded already, or passes them on.
 
 use bytes::{Buf as _, BufMut as _, Bytes};
 use tonic::Status;
@@ -6,7 +6,7 @@ use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
 
 /// The codec of bytes.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Encoded;
+pub struct Encoded;
 
 impl Codec for Encoded {
     type Encode = Bytes;
